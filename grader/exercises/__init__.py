@@ -1,0 +1,1 @@
+"""One module an exercise, named like the function that learners write. See CONTRIBUTING.md."""

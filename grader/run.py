@@ -1,0 +1,42 @@
+"""Run a candidate on a challenge and write down what happened. Judges nothing, knows no reference."""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from grader.evidence import Observation, Observations, Raised, Seen, Unattempted, plain
+from grader.exercise import Challenge, Exercise, Inputs, NotAttempted
+
+OURS = str(Path(__file__).parent)
+
+
+def observations(
+    exercise: Exercise, candidate: Callable[..., Any], challenge: Challenge
+) -> Observations:
+    """Observe the candidate in every case. Each case gets inputs of its own to spoil."""
+    return {
+        case: _observation(exercise, candidate, copy.deepcopy(inputs))
+        for case, inputs in challenge.items()
+    }
+
+
+def _observation(
+    exercise: Exercise, candidate: Callable[..., Any], inputs: Inputs
+) -> Observation:
+    try:
+        return Seen(plain(exercise.observe(candidate, inputs)))
+    except NotAttempted:
+        return Unattempted()
+    except Exception as error:
+        return Raised(type(error).__name__, str(error), candidates_frames(error.__traceback__))
+
+
+def candidates_frames(trace: TracebackType | None) -> str:
+    """The traceback without our own frames: whoever reads it wrote only the others."""
+    frames = traceback.extract_tb(trace)
+    return "".join(traceback.format_list([f for f in frames if not f.filename.startswith(OURS)]))

@@ -1,0 +1,216 @@
+"""Laws that every exercise obeys, run over the whole registry."""
+
+import importlib
+import inspect
+import json
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grader import book, check, hint, registry, views
+from grader.evidence import Seen, alike, decode, encode, same
+from grader.exercise import NotAttempted
+from grader.judge import judge, specimen_name
+from grader.mutation import mutants
+from grader.run import observations
+
+ROOT = Path(__file__).parent.parent
+OTHER_SEEDS = (2, 3, 1001)
+exercises = pytest.mark.parametrize("name", registry.names())
+
+
+def judged(exercise, candidate, seeds=book.PUBLIC_SEEDS):
+    known = book.public(exercise) if seeds == book.PUBLIC_SEEDS else book.compute(exercise, seeds)
+    seen = observations(exercise, candidate, exercise.cases(seeds))
+    return judge(exercise, seen, known.reference, known.specimens)
+
+
+@exercises
+def test_reference_meets_every_claim_on_any_challenge(name):
+    exercise = registry.find(name)
+    for seeds in (book.PUBLIC_SEEDS, OTHER_SEEDS):
+        report = judged(exercise, exercise.reference, seeds)
+        assert report.verdict == "met", report
+
+
+@exercises
+def test_stub_is_not_attempted(name):
+    exercise = registry.find(name)
+    namespace = dict(vars(importlib.import_module(f"grader.exercises.{name}")))
+    exec(views.stub(exercise), namespace | {"NotAttempted": NotAttempted}, scope := {})
+    feedback = check(scope[name])
+    assert feedback.report.verdict == "not attempted"
+    assert feedback.report.earned == 0
+    assert "not attempted yet" in str(feedback)
+
+
+@exercises
+def test_specimens_are_rejected_and_recognised_as_themselves(name):
+    exercise = registry.find(name)
+    assert len(exercise.misconceptions) >= 3
+    for seeds in (book.PUBLIC_SEEDS, OTHER_SEEDS):
+        for misconception in exercise.misconceptions:
+            report = judged(exercise, misconception.specimen, seeds)
+            who = specimen_name(misconception)
+            assert report.verdict in ("not met", "raised"), f"{who} passes"
+            assert report.belief and report.belief.belief == misconception.belief, who
+
+
+@exercises
+def test_no_two_specimens_look_alike(name):
+    specimens = book.public(registry.find(name)).specimens
+    pairs = [(a, b) for a in specimens for b in specimens if a < b]
+    assert [pair for pair in pairs if same(*map(specimens.get, pair))] == []
+
+
+@exercises
+def test_evidence_is_deterministic_and_survives_the_journey(name):
+    exercise = registry.find(name)
+    once, again = (
+        observations(exercise, exercise.reference, exercise.cases((0,))) for _ in range(2)
+    )
+    assert same(once, again)
+    for case, observation in once.items():
+        evidence = observation.evidence
+        assert alike(evidence, decode(encode(Seen(evidence)), Seen).evidence), case
+
+
+@exercises
+def test_inputs_are_plain_data_and_named_like_the_parameters(name):
+    exercise = registry.find(name)
+    for inputs in exercise.cases((0,)).values():
+        assert alike(decode(encode(dict(inputs)), dict), dict(inputs))
+
+
+@exercises
+def test_book_is_up_to_date(name):
+    exercise = registry.find(name)
+    stored = decode(book.path(exercise).read_bytes(), book.Book)
+    assert book.agree(stored, book.compute(exercise)), "run: python -m grader weave"
+
+
+@exercises
+def test_words_are_there(name):
+    exercise = registry.find(name)
+    assert exercise.name == name
+    assert 2 <= len(exercise.hints) <= 4 and all(exercise.hints)
+    assert exercise.note and exercise.minutes > 0 and exercise.frameworks
+    for claim in exercise.claims:
+        assert claim.expects.endswith(".") and claim.question.endswith("?") and claim.points > 0
+    for misconception in exercise.misconceptions:
+        assert misconception.belief and misconception.fails
+        assert misconception.question.endswith("?")
+
+
+@exercises
+def test_feedback_ends_with_a_question_and_gives_nothing_away(name):
+    exercise = registry.find(name)
+    body = inspect.getsource(exercise.reference).rpartition('"""')[2]
+    code = {line.strip() for line in body.splitlines() if len(line.strip()) > 25}
+    for misconception in exercise.misconceptions:
+        words = str(check(misconception.specimen, name))
+        assert words.rstrip().endswith("?"), words
+        assert not re.search(r"\bwrong\b", words, re.IGNORECASE), words
+        assert not [line for line in code if line in words]
+
+
+@exercises
+def test_right_answers_in_other_styles_pass(name):
+    module = importlib.import_module(f"tests.right_answers.{name}")
+    answers = [
+        f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__
+    ]
+    answers = [f for f in answers if not f.__name__.startswith("_")]
+    assert len(answers) >= 3
+    exercise = registry.find(name)
+    for answer in answers:
+        report = judged(exercise, answer)
+        assert report.verdict == "met", (answer.__name__, report)
+
+
+@exercises
+def test_check_is_quick_once_warm(name):
+    exercise = registry.find(name)
+    check(exercise.reference)
+    start = time.process_time()
+    check(exercise.reference)
+    assert time.process_time() - start < 0.5
+
+
+@exercises
+def test_hints_follow_one_another(name):
+    exercise = registry.find(name)
+    given = [hint(exercise.reference) for _ in exercise.hints]
+    assert sorted(text.partition(": ")[2] for text in given) == sorted(exercise.hints)
+
+
+@exercises
+def test_section_is_a_heading_of_its_lesson(name):
+    exercise = registry.find(name)
+    lesson = (ROOT / "lessons" / f"{exercise.lesson}.py").read_text()
+    assert f"# ## {exercise.section}\n" in lesson
+
+
+def test_each_exercise_is_cited_by_the_one_lab_of_its_lesson():
+    labs = sorted((ROOT / "labs").glob("*.py"))
+    cited = Counter((lab.stem, name) for lab in labs for name in _cited(lab.read_text()))
+    assert cited == Counter((registry.find(name).lesson, name) for name in registry.names())
+
+
+def _cited(lab):
+    return re.findall(r'^# %% exercise="(\w+)"', lab, re.MULTILINE)
+
+
+def _twins():
+    return [name for name in registry.names() if registry.find(name).twin]
+
+
+@pytest.mark.parametrize("name", _twins())
+def test_twins_agree_from_the_same_initial_values(name):
+    exercise = registry.find(name)
+    twin = registry.find(exercise.twin)
+    assert twin.twin == name and set(twin.frameworks).isdisjoint(exercise.frameworks)
+    shared = 0
+    pair = [book.public(one).reference for one in (exercise, twin)]
+    for case in pair[0].keys() & pair[1].keys():
+        ours, theirs = (reference[case].evidence.get("trainable") for reference in pair)
+        assert alike(ours, theirs), case
+        shared += ours is not None
+    assert shared
+
+
+def mutation_score(exercise):
+    """How many mutants of the reference are rejected, and the descriptions of those that pass."""
+    source = inspect.getsource(exercise.reference)
+    module = importlib.import_module(exercise.reference.__module__)
+    tried, passing = 0, []
+    for description, mutant in mutants(source, exercise.name, vars(module)):
+        tried += 1
+        if judged(exercise, mutant).verdict == "met":
+            passing.append(description)
+    return tried, passing
+
+
+def test_mutants_of_the_references_are_rejected(capsys, record_property):
+    scores = {name: mutation_score(registry.find(name)) for name in registry.names()}
+    tried = sum(score[0] for score in scores.values())
+    passing = sum(len(score[1]) for score in scores.values())
+    with capsys.disabled():
+        print(f"\nmutants rejected: {tried - passing} of {tried} ({1 - passing / tried:.1%})")
+        for name, (count, alive) in scores.items():
+            print(f"  {name}: {count - len(alive)} of {count}", *alive, sep="\n    passes: ")
+    record_property("mutants_rejected", json.dumps({"tried": tried, "passing": passing}))
+    assert 1 - passing / tried >= 0.9
+    for name, (count, alive) in scores.items():
+        assert count >= 5 and len(alive) / count <= 0.25, name
+
+
+def test_evidence_tells_apart_what_it_must():
+    assert alike({"a": [1, np.nan]}, {"a": [1.0, float("nan")]})
+    assert not alike(True, 1)
+    assert not alike("1", 1)
+    assert not alike(np.zeros(3), np.zeros((3, 1)))
