@@ -16,10 +16,20 @@ RTOL, ATOL = 1e-4, 1e-6
 """Float32 results of the same mathematics, written differently, agree to about this."""
 
 DTYPES = frozenset(
-    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-    + ["float16", "float32", "float64"]
-)
+    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+     "float16", "float32", "float64"]
+)  # fmt: skip
 """The array types that may arrive from another process."""
+
+FORMS: dict[type, str] = {
+    bool: "a truth value",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a mapping",
+}
+"""What feedback calls each kind of plain data."""
 
 ARRAY = 1  # the code of our one msgpack extension
 
@@ -140,8 +150,7 @@ def _form(value: Any) -> str:
         return f"an array of shape {value.shape}"
     if isinstance(value, str) and value.startswith("<") and value.endswith(">"):
         return f"an object of type {value[1:-1]}"
-    names = {bool: "a truth value", int: "a number", float: "a number", str: "a text"}
-    return names.get(type(value)) or {list: "a list", dict: "a mapping"}[type(value)]
+    return FORMS[type(value)]
 
 
 def number(value: float) -> str:

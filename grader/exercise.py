@@ -21,7 +21,7 @@ Challenge = Mapping[str, Inputs]
 """Named cases. The names are read by learners: 'tied weights', 'one sample'."""
 
 Finding = tuple[bool, str] | None
-"""Whether a case bears a claim out and the words for what was seen; None where it does not apply."""
+"""Whether a case bears a claim out and the words for what was seen; None if it does not apply."""
 
 
 class NotAttempted(Exception):

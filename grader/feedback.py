@@ -25,9 +25,10 @@ class Feedback:
     note: str = ""
 
     def __str__(self) -> str:
-        return as_text(self)
+        return as_text(self, shutil.get_terminal_size().columns)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return as_text(self)  # of one width, for notebooks store it
 
     def _repr_html_(self) -> str:
         return as_html(self)
@@ -47,7 +48,7 @@ def tally(report: Report) -> str:
 
 
 def unmet(report: Report) -> list[Outcome]:
-    """The claims to talk about; one that was decided by the same sight as another is not repeated."""
+    """The claims to talk about; of several decided by the same sight the first stands for all."""
     if report.verdict == "not attempted":
         return []
     told: dict[tuple[str, str], Outcome] = {}
@@ -70,10 +71,9 @@ def sight(outcome: Outcome) -> str:
     return f"{verb}{outcome.seen} ({outcome.case})"
 
 
-def as_text(feedback: Feedback) -> str:
-    """Plain text, wrapped to the terminal's width."""
-    width = max(40, min(100, shutil.get_terminal_size().columns))
-    return "\n".join(_wrapped(feedback, width))
+def as_text(feedback: Feedback, columns: int = 80) -> str:
+    """Plain text, wrapped to a terminal of so many columns."""
+    return "\n".join(_wrapped(feedback, max(40, min(100, columns))))
 
 
 def _wrapped(feedback: Feedback, width: int) -> Iterator[str]:

@@ -51,7 +51,8 @@ class Statement:
     @cached_property
     def binds(self) -> frozenset[str]:
         """Names that the statement assigns, defines or imports at the top level."""
-        top = {s.get_name() for s in self._table.get_symbols() if s.is_assigned() or s.is_imported()}
+        symbols = self._table.get_symbols()
+        top = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
         return frozenset(top | {s.get_name() for s in _below(self._table) if _assigns_global(s)})
 
     @cached_property
@@ -127,14 +128,14 @@ def take(statements: Sequence[Statement], name: str) -> list[Statement]:
     pool = answered if any(name in s.binds for s in answered) else list(statements)
     if not any(name in statement.binds for statement in pool):
         raise NotFound(f"No cell defines `{name}`.")
-    wanted, kept = [name], set[int]()
+    kept = set(_needed(pool, name, whole=False))
+    wanted = [used for place in kept for used in pool[place].uses]
     seen = set[str]()
     while wanted:
-        looked_up = wanted.pop()
-        if looked_up in seen:
+        if (looked_up := wanted.pop()) in seen:
             continue
         seen.add(looked_up)
-        for place in _needed(pool, looked_up, whole=looked_up != name):
+        for place in _needed(pool, looked_up, whole=True):
             kept.add(place)
             wanted += pool[place].uses
     if any(_unbound(pool, seen)):
@@ -260,7 +261,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise Unusable(f"{path} is not UTF-8 text. Save the notebook again and resend it.") from None
+        raise Unusable(f"{path} is not UTF-8 text. Save the notebook again and resend.") from None
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror}.") from None
 
@@ -274,7 +275,7 @@ def _json(text: str, path: Path) -> Any:
 
 
 def _cells(notebook: Any, path: Path) -> Iterator[tuple[str, str]]:
-    """Kind and source of each cell, read leniently: nbformat 3 and 4, lists of lines or one text."""
+    """Kind and source of each cell, of nbformat 3 or 4, in lists of lines or in one text."""
     try:
         sheets = notebook.get("worksheets") or [notebook]
         for cell in (cell for sheet in sheets for cell in sheet["cells"]):

@@ -7,7 +7,7 @@ specimen's evidence on the same cases, wherever those were made.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -56,6 +56,11 @@ class Report(msgspec.Struct):
     @property
     def possible(self) -> int:
         return sum(outcome.points for outcome in self.outcomes)
+
+    def summary(self) -> dict[str, Any]:
+        """Everything, derived figures too, as built-in types."""
+        figures = {"verdict": self.verdict, "earned": self.earned, "possible": self.possible}
+        return figures | msgspec.to_builtins(self)
 
 
 def judge(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import copy
+import operator
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 SWAPS = [
@@ -63,7 +65,9 @@ def _words(tree: ast.AST) -> set[ast.AST]:
                 silent.update(below for word in words for below in ast.walk(word))
             case ast.Expr(value=ast.Constant() as words):
                 silent.update((node, words))
-            case ast.arg(annotation=ast.expr() as words) | ast.FunctionDef(returns=ast.expr() as words):
+            case ast.arg(annotation=ast.expr() as words):
+                silent.update(ast.walk(words))
+            case ast.FunctionDef(returns=ast.expr() as words):
                 silent.update(ast.walk(words))
     return silent
 
@@ -76,7 +80,7 @@ def _dropped_statements(parent: ast.AST) -> Iterator[Change]:
                 if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
                     continue
                 words = f"line {statement.lineno} dropped: {ast.unparse(statement).splitlines()[0]}"
-                yield words, lambda b=block, p=place: b.__setitem__(p, ast.Pass())
+                yield words, partial(operator.setitem, block, place, ast.Pass())
 
 
 def _changed_node(node: ast.AST) -> Iterator[Change]:
@@ -86,28 +90,28 @@ def _changed_node(node: ast.AST) -> Iterator[Change]:
         case ast.Compare(ops=[op]):
             yield from _other_operator(node, "ops", op)
         case ast.UnaryOp(op=ast.Not()):
-            yield _called(node, "not dropped"), lambda: setattr(node, "op", ast.UAdd())
+            yield _called(node, "not dropped"), partial(setattr, node, "op", ast.UAdd())
         case ast.Constant(value=value) if value is not None and value is not Ellipsis:
-            yield _called(node, "constant"), lambda: setattr(node, "value", _other_value(value))
+            yield _called(node, "constant"), partial(setattr, node, "value", _other_value(value))
         case ast.Name(id=name) if name in OTHER_NAME:
-            yield _called(node, OTHER_NAME[name]), lambda: setattr(node, "id", OTHER_NAME[name])
+            yield _called(node, OTHER_NAME[name]), partial(setattr, node, "id", OTHER_NAME[name])
         case ast.Attribute(attr=name) if name in OTHER_NAME:
-            yield _called(node, OTHER_NAME[name]), lambda: setattr(node, "attr", OTHER_NAME[name])
+            yield _called(node, OTHER_NAME[name]), partial(setattr, node, "attr", OTHER_NAME[name])
         case ast.Call(args=[first, second, *_]) if not isinstance(second, ast.Starred):
             if ast.dump(first) != ast.dump(second):
-                yield _called(node, "first two swapped"), lambda: _swap(node.args)
+                yield _called(node, "first two swapped"), partial(_swap, node.args)
     if isinstance(node, ast.Call):
         for place, keyword in enumerate(node.keywords):
             if keyword.arg:
                 words = _called(node, f"{keyword.arg}= left out")
-                yield words, lambda p=place: node.keywords.pop(p)
+                yield words, partial(operator.delitem, node.keywords, place)
 
 
 def _other_operator(node: ast.AST, field: str, op: ast.AST) -> Iterator[Change]:
     if type(op) in OTHER_OPERATOR:
         new = OTHER_OPERATOR[type(op)]()
         words = _called(node, type(new).__name__)
-        yield words, lambda: setattr(node, field, [new] if field == "ops" else new)
+        yield words, partial(setattr, node, field, [new] if field == "ops" else new)
 
 
 def _other_value(value: Any) -> Any:
@@ -123,9 +127,9 @@ def _unwrapped_copies(parent: ast.AST) -> Iterator[Change]:
                 continue
             words = _called(node, "copy dropped")
             if isinstance(value, list):
-                yield words, lambda v=value, p=place, i=inner: v.__setitem__(p, i)
+                yield words, partial(operator.setitem, value, place, inner)
             else:
-                yield words, lambda f=field, i=inner: setattr(parent, f, i)
+                yield words, partial(setattr, parent, field, inner)
 
 
 def _copied(node: Any) -> ast.expr | None:

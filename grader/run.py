@@ -1,4 +1,4 @@
-"""Run a candidate on a challenge and write down what happened. Judges nothing, knows no reference."""
+"""Run a candidate on a challenge and write down what happened. Judges nothing."""
 
 from __future__ import annotations
 
@@ -25,14 +25,12 @@ def observations(
     }
 
 
-def _observation(
-    exercise: Exercise, candidate: Callable[..., Any], inputs: Inputs
-) -> Observation:
+def _observation(exercise: Exercise, candidate: Callable[..., Any], inputs: Inputs) -> Observation:
     try:
         return Seen(plain(exercise.observe(candidate, inputs)))
     except NotAttempted:
         return Unattempted()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Raised(type(error).__name__, str(error), candidates_frames(error.__traceback__))
 
 

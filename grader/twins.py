@@ -3,7 +3,8 @@
 A *twin* is the same exercise in the other framework. Both draw the run here, first thing in their
 `challenge`, so that both start from the same numbers. Gradients are given, not computed: a torch
 exercise gets them from the linear loss `sum((parameter * gradient).sum())`. Layouts are Flax's:
-a kernel is (inputs, outputs), the transpose of torch's weight.
+a kernel is (inputs, outputs), the transpose of torch's weight. Twins leave, under the key
+"trainable" of their evidence, each trainable parameter after the last step: {"head/bias": array}.
 
 Torch's AdamW and optax' differ in their defaults, so every setting is stated.
 """
@@ -15,7 +16,10 @@ from typing import Any
 import numpy as np
 
 ADAMW = {"b1": 0.9, "b2": 0.999, "eps": 1e-8}
-SHAPES = {"layer1": (3, 4), "layer10": (4, 4), "head": (4, 2)}
+LAYERS = ("layer1", "layer10", "head")
+WIDTH = 4
+"""One width throughout, since JAX compiles every operation again for another shape."""
+
 CASE = "warm averages and weight decay"
 """What both twins call the case that holds this run."""
 
@@ -42,10 +46,10 @@ def warm_run(rng: np.random.Generator) -> dict[str, Any]:
 
 def _tree(rng: np.random.Generator, scale: float) -> Tree:
     return {
-        layer: {"kernel": _normal(rng, scale, shape), "bias": _normal(rng, scale, shape[1:])}
-        for layer, shape in SHAPES.items()
+        layer: {"kernel": _normal(rng, scale, WIDTH, WIDTH), "bias": _normal(rng, scale, WIDTH)}
+        for layer in LAYERS
     }
 
 
-def _normal(rng: np.random.Generator, scale: float, shape: tuple[int, ...]) -> np.ndarray:
+def _normal(rng: np.random.Generator, scale: float, *shape: int) -> np.ndarray:
     return rng.normal(scale=scale, size=shape).astype(np.float32)

@@ -19,9 +19,7 @@ Leaves = dict[str, np.ndarray]
 """A pytree laid flat: '/'-joined path to array."""
 
 
-def watched(
-    candidate: Callable[..., Any], arguments: Sequence[Any]
-) -> tuple[Any, list[Leaves]]:
+def watched(candidate: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, list[Leaves]]:
     """What `candidate(*arguments)` returns, and the distinct pytrees of arrays made meanwhile."""
     own_globals = getattr(candidate, "__globals__", None)
     made: dict[bytes, Leaves] = {}

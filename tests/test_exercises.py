@@ -121,10 +121,9 @@ def test_feedback_ends_with_a_question_and_gives_nothing_away(name):
 @exercises
 def test_right_answers_in_other_styles_pass(name):
     module = importlib.import_module(f"tests.right_answers.{name}")
-    answers = [
-        f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__
-    ]
-    answers = [f for f in answers if not f.__name__.startswith("_")]
+    functions = [value for value in vars(module).values() if inspect.isfunction(value)]
+    own = [function for function in functions if function.__module__ == module.__name__]
+    answers = [function for function in own if not function.__name__.startswith("_")]
     assert len(answers) >= 3
     exercise = registry.find(name)
     for answer in answers:

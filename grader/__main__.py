@@ -1,0 +1,112 @@
+"""The grader's commands: list, check, new, weave. `python -m grader COMMAND --help` says more."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ALL_MET, NOT_ALL_MET, UNUSABLE = 0, 1, 2  # exit statuses
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    return options.run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m grader", description="Exercises, checked.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="list the exercises")
+    listing.add_argument("--json", action="store_true", help="everything about each, as JSON")
+    listing.set_defaults(run=_list)
+
+    checking = commands.add_parser("check", help="check the answers in notebooks or .py files")
+    checking.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", type=Path)
+    checking.add_argument("--json", action="store_true", help="reports as JSON")
+    checking.add_argument("--seed", type=int, help="draw this challenge, not the public ones")
+    checking.set_defaults(run=_check)
+
+    beginning = commands.add_parser("new", help="begin a new exercise")
+    beginning.add_argument("name", metavar="NAME", help="a verb phrase, such as count_dead_units")
+    beginning.set_defaults(run=_new)
+
+    weaving = commands.add_parser("weave", help="build the notebooks and the evidence books")
+    weaving.add_argument("stems", nargs="*", metavar="NN_topic", help="only these (default: all)")
+    weaving.add_argument("--check", action="store_true", help="only say what is out of date")
+    weaving.add_argument("--force", action="store_true", help="overwrite notebooks worked in")
+    weaving.set_defaults(run=_weave)
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    from grader.listing import as_table, described
+
+    rows = described()
+    print(_json(rows) if options.json else as_table(rows))
+    return ALL_MET
+
+
+def _check(options: argparse.Namespace) -> int:
+    from grader.harvest import Unusable
+    from grader.notebook import check_notebooks
+
+    try:
+        checked = check_notebooks(options.notebooks, options.seed)
+        reports = []
+        for path, feedback in checked:
+            reports.append({"notebook": str(path), **feedback.report.summary()})
+            if not options.json:
+                print(feedback, end="\n\n")
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    if options.json:
+        print(_json(reports))
+    verdicts = [o["verdict"] for report in reports for o in report["outcomes"]]
+    return ALL_MET if all(verdict == "met" for verdict in verdicts) else NOT_ALL_MET
+
+
+def _new(options: argparse.Namespace) -> int:
+    from grader.author import CannotCreate, create
+
+    try:
+        path = create(options.name)
+    except CannotCreate as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    print(f"Wrote {path}.")
+    print("Write the reference first, then cite it in its lab with one line:")
+    print(f'    # %% exercise="{options.name}"')
+    print(f"Then: python -m grader weave && python course.py test -k {options.name}")
+    return ALL_MET
+
+
+def _weave(options: argparse.Namespace) -> int:
+    from grader.weave import WeaveError, chosen, differences, weave_all
+
+    try:
+        picked = chosen(options.stems)
+        if options.check:
+            found = [line for target in picked for line in differences(target)]
+            print("\n".join(found) or f"All {len(picked)} notebooks agree with their sources.")
+            return NOT_ALL_MET if found else ALL_MET
+        weave_all(picked, options.force)
+    except WeaveError as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    return ALL_MET
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Surgery on a pytree of parameters: exercises that replace one leaf and must leave all others.
+
+A *tree* is a nested dict of arrays, as Flax makes it; a *path* leads from its top to a layer, and
+the layer's leaf "kernel" is what the operation is about. Here are the trees to operate on, what an
+operation leaves behind, and the claims that hold for every such operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from re import findall
+from typing import Any
+
+import numpy as np
+
+from grader.evidence import alike, numbers
+from grader.exercise import Finding, NotAttempted
+
+SHAPE = (3, 5)
+"""The shape of every kernel: one for all, so that no shape betrays a layer that was not meant."""
+
+
+def dense(rng: np.random.Generator, dtype: str = "float32") -> dict[str, np.ndarray]:
+    """The parameters of a dense layer."""
+    shapes = {"kernel": SHAPE, "bias": SHAPE[1:]}
+    return {name: rng.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
+
+
+def norm(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The parameters of a LayerNorm: it has no kernel."""
+    return {name: rng.normal(size=SHAPE[1:]).astype(np.float32) for name in ("scale", "bias")}
+
+
+def grown(tree: Mapping[str, Any], leaf: Callable[[np.ndarray], Any]) -> dict[str, Any]:
+    """The tree with every array passed through `leaf`."""
+    return {
+        key: grown(value, leaf) if isinstance(value, Mapping) else leaf(value)
+        for key, value in tree.items()
+    }
+
+
+def tie(tree: dict[str, Any], one: Sequence[str], other: Sequence[str]) -> None:
+    """Make `other` lead to the very same layer as `one`."""
+    at(tree, other[:-1])[other[-1]] = at(tree, one)
+
+
+def at(tree: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def left_behind(
+    candidate: Callable[..., Any],
+    params: dict[str, Any],
+    path: Sequence[str],
+    *more: Any,
+    may_fail: bool,
+) -> dict[str, Any]:
+    """What `candidate(params, path, *more)` returned, what became of `params`, how it failed.
+
+    Where `may_fail` is false an error is left to whoever called.
+    """
+    given, returned, error = list(leaves(params)), None, None
+    try:
+        returned = candidate(params, tuple(path), *more)
+    except NotAttempted:
+        raise
+    except Exception as raised:
+        if not may_fail:
+            raise
+        error = raised
+    return {
+        "place": "/".join([*path, "kernel"]),
+        "given": given,
+        "input": list(leaves(params)),
+        "returned": list(leaves(returned)) if isinstance(returned, Mapping) else [],
+        "type": "nested dict" if isinstance(returned, Mapping) else type(returned).__name__,
+        "error": kind_of(error),
+        "names": [key for key in path if isinstance(error, KeyError) and key in str(error)],
+        "shapes": shapes_in(str(error)) if isinstance(error, ValueError) else [],
+    }
+
+
+def leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[list[Any]]:
+    """Path, dtype and value of each leaf, in the order of their paths."""
+    for key in sorted(tree, key=str):
+        if isinstance(tree[key], Mapping):
+            yield from leaves(tree[key], f"{above}{key}/")
+        else:
+            yield [f"{above}{key}", *_typed(tree[key])]
+
+
+def _typed(leaf: Any) -> tuple[str, Any]:
+    """Dtype and value of a leaf; what is no array of numbers has a type and no value."""
+    value = np.array(leaf)
+    return (type(leaf).__name__, np.nan) if value.dtype.kind in "OSU" else (value.dtype.name, value)
+
+
+def kind_of(error: Exception | None) -> str | None:
+    """The kind of error: subclasses of the two that tasks ask for count as these."""
+    asked = (kind.__name__ for kind in (KeyError, ValueError) if isinstance(error, kind))
+    return next(asked, type(error).__name__) if error else None
+
+
+def shapes_in(message: str) -> list[str]:
+    """Which shapes a message names, the one of our kernels and its transpose, however written."""
+    pairs = set(pairwise(map(int, findall(r"\d+", message))))
+    return [str(shape) for shape in (SHAPE, SHAPE[::-1]) if shape in pairs]
+
+
+def kernel_as_expected(seen: Any, expected: Any) -> Finding:
+    """Compare the leaf operated on; None where an error is expected."""
+    if expected["error"]:
+        return None
+    place, tree = expected["place"], by_path(seen["returned"])
+    if place not in tree:
+        return False, f"what you return, {_described(seen)}, has no leaf {place}"
+    (dtype, value), (right_dtype, right) = tree[place], by_path(expected["returned"])[place]
+    words = f"{place} in what you return is {_value(value, dtype)}"
+    if dtype == right_dtype and alike(value, right):
+        return True, words
+    return False, f"{words}, where {_value(right, right_dtype)} was expected"
+
+
+def other_leaves_stay(seen: Any, expected: Any) -> Finding:
+    """Every other leaf of the tree you return is as it was: none moved, none lost, none added."""
+    if expected["error"]:
+        return None
+    if seen["type"] != "nested dict":
+        return False, f"you returned {_described(seen)}"
+    changes = changed(expected["given"], seen["returned"], apart=expected["place"])
+    return not changes, _listed(changes) or "every other leaf is as it was"
+
+
+def input_is_unharmed(seen: Any, expected: Any) -> Finding:
+    """The params that you are given are after the call as they were before."""
+    changes = changed(seen["given"], seen["input"])
+    return not changes, f"in the params you were given, {_listed(changes) or 'nothing changed'}"
+
+
+def missing_path_is_named(seen: Any, expected: Any) -> Finding:
+    """A path that leads to no kernel gets a KeyError whose message holds each key of the path."""
+    if expected["error"] != "KeyError":
+        return None
+    path = expected["names"]
+    met = seen["error"] == "KeyError" and seen["names"] == path
+    missed = [key for key in path if key not in seen["names"]]
+    named = f", whose message does not hold {' and '.join(missed)}" if missed else ""
+    return met, f"for the path {'/'.join(path)} {_ending(seen)}{named if seen['error'] else ''}"
+
+
+def other_shape_is_refused(seen: Any, expected: Any) -> Finding:
+    """A kernel of another shape gets a ValueError whose message holds both shapes."""
+    if expected["error"] != "ValueError":
+        return None
+    met = seen["error"] == "ValueError" and seen["shapes"] == expected["shapes"]
+    missed = [shape for shape in expected["shapes"] if shape not in seen["shapes"]]
+    named = f", whose message does not hold {' and '.join(missed)}" if missed else ""
+    words = f"for a kernel of shape {SHAPE[::-1]} in place of one of shape {SHAPE} {_ending(seen)}"
+    return met, words + (named if seen["error"] else "")
+
+
+def by_path(rows: Sequence[Sequence[Any]]) -> dict[str, tuple[str, np.ndarray]]:
+    return {path: (dtype, value) for path, dtype, value in rows}
+
+
+def changed(before: Sequence[Any], after: Sequence[Any], apart: str = "") -> list[str]:
+    """What became of each leaf that is not as it was, `apart` left aside."""
+    old, new = by_path(before), by_path(after)
+    fates = {path: _fate(old.get(path), new.get(path)) for path in sorted(old.keys() | new.keys())}
+    return [f"{path} {fate}" for path, fate in fates.items() if fate and path != apart]
+
+
+def _fate(old: tuple[str, np.ndarray] | None, new: tuple[str, np.ndarray] | None) -> str:
+    if old is None or new is None:
+        return "was added" if old is None else "is gone"
+    if alike(old[1], new[1]):
+        return "" if old[0] == new[0] else f"went from {old[0]} to {new[0]}"
+    return f"went from {_value(old[1])} to {_value(new[1])}"
+
+
+def _ending(seen: Any) -> str:
+    """How the run ended where an error was asked for."""
+    if seen["error"]:
+        return f"you raised {seen['error']}"
+    changes = changed(seen["given"], seen["returned"])
+    return f"you raised nothing and returned {_described(seen)}, in which " + (
+        _listed(changes) or "nothing changed"
+    )
+
+
+def _described(seen: Any) -> str:
+    if seen["type"] != "nested dict":
+        return "None" if seen["type"] == "NoneType" else f"an object of type {seen['type']}"
+    return f"a tree of {len(seen['returned'])} leaves"
+
+
+def _value(value: np.ndarray, dtype: str = "") -> str:
+    return f"{numbers(np.ravel(value), 3)}{f' in {dtype}' if dtype else ''}"
+
+
+def _listed(changes: list[str]) -> str:
+    more = f" and {len(changes) - 2} more leaves changed" if len(changes) > 2 else ""
+    return ", ".join(changes[:2]) + more
