@@ -1,10 +1,11 @@
-"""The grader's commands: list, check, new, weave. `python -m grader COMMAND --help` says more."""
+"""The grader's commands. `python -m grader --help` names them."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,25 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--seed", type=int, help="draw this challenge, not the public ones")
     checking.set_defaults(run=_check)
 
+    if find_spec("grader.weave"):  # a student edition ends here
+        _add_authors_commands(commands)
+    return parser
+
+
+def _add_authors_commands(commands: Any) -> None:
     beginning = commands.add_parser("new", help="begin a new exercise")
     beginning.add_argument("name", metavar="NAME", help="a verb phrase, such as count_dead_units")
     beginning.set_defaults(run=_new)
+
+    releasing = commands.add_parser("release", help="write the student edition: no answers in it")
+    releasing.add_argument("folder", metavar="DIR", type=Path)
+    releasing.set_defaults(run=_release)
 
     weaving = commands.add_parser("weave", help="build the notebooks and the evidence books")
     weaving.add_argument("stems", nargs="*", metavar="NN_topic", help="only these (default: all)")
     weaving.add_argument("--check", action="store_true", help="only say what is out of date")
     weaving.add_argument("--force", action="store_true", help="overwrite notebooks worked in")
     weaving.set_defaults(run=_weave)
-    return parser
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -54,6 +64,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from grader.book import NoReference
     from grader.harvest import Unusable
     from grader.notebook import check_notebooks
 
@@ -64,7 +75,7 @@ def _check(options: argparse.Namespace) -> int:
             reports.append({"notebook": str(path), **feedback.report.summary()})
             if not options.json:
                 print(feedback, end="\n\n")
-    except Unusable as error:
+    except (Unusable, NoReference) as error:
         print(error, file=sys.stderr)
         return UNUSABLE
     if options.json:
@@ -85,6 +96,18 @@ def _new(options: argparse.Namespace) -> int:
     print("Write the reference first, then cite it in its lab with one line:")
     print(f'    # %% exercise="{options.name}"')
     print(f"Then: python -m grader weave && python course.py test -k {options.name}")
+    return ALL_MET
+
+
+def _release(options: argparse.Namespace) -> int:
+    from grader.release import ReleaseError, release
+
+    try:
+        release(options.folder)
+    except ReleaseError as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    print(f"Wrote the student edition to {options.folder}.")
     return ALL_MET
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 import msgspec
+from msgspec import DecodeError
 
 from grader.evidence import Observations, Raised, decode, encode, same
 from grader.exercise import Exercise
-from grader.judge import specimen_name
 from grader.run import observations
 
 PUBLIC_SEEDS = (0, 1)
@@ -25,20 +25,21 @@ FOLDER = Path(__file__).parent / "exercises" / "evidence"
 
 
 class Book(msgspec.Struct):
-    """Evidence by case, of the reference and of each specimen by name."""
+    """Evidence by case, of the reference and of each misconception's specimen, in their order."""
 
-    source: str  # SHA-256 of the exercise module that made it
+    source: str  # SHA-256 of the exercise module it goes with
     reference: Observations
-    specimens: dict[str, Observations]
+    specimens: list[Observations]
 
 
 def compute(exercise: Exercise, seeds: Sequence[int] = PUBLIC_SEEDS) -> Book:
     """Run the reference and every specimen on the challenges of these seeds."""
     challenge = exercise.cases(seeds)
-    specimens = {
-        specimen_name(m): _without_traces(observations(exercise, m.specimen, challenge))
-        for m in exercise.misconceptions
-    }
+    specimens = [
+        _without_traces(observations(exercise, misconception.specimen, challenge))
+        for misconception in exercise.misconceptions
+        if misconception.specimen
+    ]
     return Book(
         fingerprint(exercise), observations(exercise, exercise.reference, challenge), specimens
     )
@@ -63,11 +64,18 @@ def path(exercise: Exercise) -> Path:
 
 def write(exercise: Exercise) -> None:
     """Write the book, unless the one that is there already says the same."""
-    new, file = compute(exercise), path(exercise)
-    if file.exists() and agree(decode(file.read_bytes(), Book), new):
-        return
-    FOLDER.mkdir(exist_ok=True)
-    file.write_bytes(encode(new))
+    new, old = compute(exercise), stored(exercise)
+    if old is None or not agree(old, new):
+        FOLDER.mkdir(exist_ok=True)
+        path(exercise).write_bytes(encode(new))
+
+
+def stored(exercise: Exercise) -> Book | None:
+    """The book on disk; None where there is none, or one of another version of the grader."""
+    try:
+        return decode(path(exercise).read_bytes(), Book)
+    except (FileNotFoundError, DecodeError):
+        return None
 
 
 def agree(one: Book, other: Book) -> bool:
@@ -75,16 +83,37 @@ def agree(one: Book, other: Book) -> bool:
     return (
         one.source == other.source
         and same(one.reference, other.reference)
-        and one.specimens.keys() == other.specimens.keys()
-        and all(same(one.specimens[name], other.specimens[name]) for name in one.specimens)
+        and len(one.specimens) == len(other.specimens)
+        and all(map(same, one.specimens, other.specimens))
     )
+
+
+class NoReference(LookupError):
+    """A student edition was asked for a challenge whose evidence it does not hold."""
+
+
+def evidence(exercise: Exercise, seeds: Sequence[int]) -> Book:
+    """The book for the challenges of these seeds: read where they are public, else computed.
+
+    Raises:
+        NoReference: the seeds are not public and this edition has no answers to compute with.
+    """
+    if set(seeds) <= set(PUBLIC_SEEDS):
+        known, cases = public(exercise), exercise.cases(seeds)
+        specimens = [_only(cases, specimen) for specimen in known.specimens]
+        return Book(known.source, _only(cases, known.reference), specimens)
+    if not all(misconception.specimen for misconception in exercise.misconceptions):
+        public_seeds = " and ".join(map(str, PUBLIC_SEEDS))
+        raise NoReference(f"This edition knows the challenges of the seeds {public_seeds} only.")
+    return compute(exercise, seeds)
+
+
+def _only(cases: Iterable[str], seen: Observations) -> Observations:
+    return {case: seen[case] for case in cases}
 
 
 @cache
 def public(exercise: Exercise) -> Book:
     """The book for the public challenges: the stored one, or a fresh one if the module changed."""
-    if path(exercise).exists():
-        stored = decode(path(exercise).read_bytes(), Book)
-        if stored.source == fingerprint(exercise):
-            return stored
-    return compute(exercise)
+    old = stored(exercise)
+    return old if old and old.source == fingerprint(exercise) else compute(exercise)

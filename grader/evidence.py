@@ -59,8 +59,11 @@ Observations = dict[str, Observation]
 
 def plain(value: Any) -> Any:
     """Turn arrays of any framework, and nests of them, into plain data."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool):
         return value
+    for kind in (int, float, str):  # numpy.float64 is a float, too, but no plain one
+        if isinstance(value, kind):
+            return kind(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):

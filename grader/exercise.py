@@ -55,13 +55,14 @@ class Claim:
 class Misconception:
     """A mistaken belief, why it fails, a question, and a wrong answer that acts on the belief.
 
-    The belief is recognised when a candidate leaves the same evidence as `specimen` does.
+    The belief is recognised when a candidate leaves the same evidence as `specimen` does. In a
+    student edition only that evidence is left, and `specimen` is None.
     """
 
     belief: str
     fails: str
     question: str
-    specimen: Callable[..., Any]
+    specimen: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)

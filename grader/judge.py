@@ -6,13 +6,13 @@ specimen's evidence on the same cases, wherever those were made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from grader.evidence import Observation, Observations, Raised, Seen, Unattempted, mismatch, same
-from grader.exercise import Claim, Exercise, Misconception
+from grader.exercise import Claim, Exercise
 
 Verdict = Literal["met", "not met", "raised", "not attempted"]
 
@@ -67,7 +67,7 @@ def judge(
     exercise: Exercise,
     seen: Observations,
     expected: Observations,
-    specimens: Mapping[str, Observations],
+    specimens: Sequence[Observations],
 ) -> Report:
     """Hold the evidence against every claim; name a belief only where a claim fails."""
     outcomes = [_outcome(claim, seen, expected) for claim in exercise.claims]
@@ -78,17 +78,13 @@ def judge(
 
 
 def recognise(
-    exercise: Exercise, seen: Observations, specimens: Mapping[str, Observations]
+    exercise: Exercise, seen: Observations, specimens: Sequence[Observations]
 ) -> Belief | None:
     """The belief whose specimen behaves exactly as the candidate did, if there is one."""
-    for misconception in exercise.misconceptions:
-        if same(seen, specimens[specimen_name(misconception)]):
+    for misconception, specimen in zip(exercise.misconceptions, specimens, strict=True):
+        if same(seen, specimen):
             return Belief(misconception.belief, misconception.fails, misconception.question)
     return None
-
-
-def specimen_name(misconception: Misconception) -> str:
-    return misconception.specimen.__name__
 
 
 def _outcome(claim: Claim, seen: Observations, expected: Observations) -> Outcome:

@@ -48,7 +48,7 @@ def check_answer(
 ) -> Feedback:
     """Feedback on one exercise from the statements of a notebook."""
     seeds = book.PUBLIC_SEEDS if seed is None else (seed,)
-    known = book.public(exercise) if seed is None else book.compute(exercise, seeds)
+    known = book.evidence(exercise, seeds)
     seen = _observed(exercise, pool, runner, exercise.cases(seeds))
     return Feedback(judge(exercise, seen, known.reference, known.specimens), exercise.note)
 

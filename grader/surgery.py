@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.evidence import alike, numbers
+from grader.evidence import DTYPES, numbers
 from grader.exercise import Finding, NotAttempted
 
 SHAPE = (3, 5)
@@ -41,7 +41,7 @@ def grown(tree: Mapping[str, Any], leaf: Callable[[np.ndarray], Any]) -> dict[st
 
 
 def tie(tree: dict[str, Any], one: Sequence[str], other: Sequence[str]) -> None:
-    """Make `other` lead to the very same layer as `one`."""
+    """Make `other` lead to the very same layer, or leaf, as `one`."""
     at(tree, other[:-1])[other[-1]] = at(tree, one)
 
 
@@ -117,11 +117,9 @@ def kernel_as_expected(seen: Any, expected: Any) -> Finding:
     place, tree = expected["place"], by_path(seen["returned"])
     if place not in tree:
         return False, f"what you return, {_described(seen)}, has no leaf {place}"
-    (dtype, value), (right_dtype, right) = tree[place], by_path(expected["returned"])[place]
-    words = f"{place} in what you return is {_value(value, dtype)}"
-    if dtype == right_dtype and alike(value, right):
-        return True, words
-    return False, f"{words}, where {_value(right, right_dtype)} was expected"
+    leaf, right = tree[place], by_path(expected["returned"])[place]
+    words = f"{place} in what you return is {_leaf(*leaf)}"
+    return _fate(right, leaf) == "", f"{words}, where {_leaf(*right)} was expected"
 
 
 def other_leaves_stay(seen: Any, expected: Any) -> Finding:
@@ -144,22 +142,24 @@ def missing_path_is_named(seen: Any, expected: Any) -> Finding:
     """A path that leads to no kernel gets a KeyError whose message holds each key of the path."""
     if expected["error"] != "KeyError":
         return None
-    path = expected["names"]
-    met = seen["error"] == "KeyError" and seen["names"] == path
-    missed = [key for key in path if key not in seen["names"]]
-    named = f", whose message does not hold {' and '.join(missed)}" if missed else ""
-    return met, f"for the path {'/'.join(path)} {_ending(seen)}{named if seen['error'] else ''}"
+    words = f"for the path {'/'.join(expected['names'])} {_ending(seen)}"
+    return _failed_as_asked(seen, expected, "names", words)
 
 
 def other_shape_is_refused(seen: Any, expected: Any) -> Finding:
     """A kernel of another shape gets a ValueError whose message holds both shapes."""
     if expected["error"] != "ValueError":
         return None
-    met = seen["error"] == "ValueError" and seen["shapes"] == expected["shapes"]
-    missed = [shape for shape in expected["shapes"] if shape not in seen["shapes"]]
-    named = f", whose message does not hold {' and '.join(missed)}" if missed else ""
     words = f"for a kernel of shape {SHAPE[::-1]} in place of one of shape {SHAPE} {_ending(seen)}"
-    return met, words + (named if seen["error"] else "")
+    return _failed_as_asked(seen, expected, "shapes", words)
+
+
+def _failed_as_asked(seen: Any, expected: Any, named: str, words: str) -> Finding:
+    """Whether the error is of the kind asked for and its message holds what it must."""
+    if seen["error"] != expected["error"]:
+        return False, words
+    missed = [word for word in expected[named] if word not in seen[named]]
+    return not missed, f"{words}, whose message does not hold {' and '.join(missed)}"
 
 
 def by_path(rows: Sequence[Sequence[Any]]) -> dict[str, tuple[str, np.ndarray]]:
@@ -176,19 +176,20 @@ def changed(before: Sequence[Any], after: Sequence[Any], apart: str = "") -> lis
 def _fate(old: tuple[str, np.ndarray] | None, new: tuple[str, np.ndarray] | None) -> str:
     if old is None or new is None:
         return "was added" if old is None else "is gone"
-    if alike(old[1], new[1]):
+    if np.array_equal(old[1], new[1], equal_nan=True):
         return "" if old[0] == new[0] else f"went from {old[0]} to {new[0]}"
-    return f"went from {_value(old[1])} to {_value(new[1])}"
+    return f"went from {_numbers(old[1])} to {_numbers(new[1])}"
 
 
 def _ending(seen: Any) -> str:
     """How the run ended where an error was asked for."""
     if seen["error"]:
         return f"you raised {seen['error']}"
+    ending = f"you raised nothing and returned {_described(seen)}"
+    if seen["type"] != "nested dict":
+        return ending
     changes = changed(seen["given"], seen["returned"])
-    return f"you raised nothing and returned {_described(seen)}, in which " + (
-        _listed(changes) or "nothing changed"
-    )
+    return f"{ending}, in which {_listed(changes) or 'nothing changed'}"
 
 
 def _described(seen: Any) -> str:
@@ -197,10 +198,16 @@ def _described(seen: Any) -> str:
     return f"a tree of {len(seen['returned'])} leaves"
 
 
-def _value(value: np.ndarray, dtype: str = "") -> str:
-    return f"{numbers(np.ravel(value), 3)}{f' in {dtype}' if dtype else ''}"
+def _leaf(dtype: str, value: Any) -> str:
+    if dtype not in DTYPES:
+        return f"an object of type {dtype}"
+    return f"{_numbers(value)} of shape {np.shape(value)} in {dtype}"
+
+
+def _numbers(value: Any) -> str:
+    return numbers(np.ravel(value), 3)
 
 
 def _listed(changes: list[str]) -> str:
-    more = f" and {len(changes) - 2} more leaves changed" if len(changes) > 2 else ""
+    more = f" and {len(changes) - 2} more" if len(changes) > 2 else ""
     return ", ".join(changes[:2]) + more

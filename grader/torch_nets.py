@@ -23,9 +23,10 @@ def net(layers: Layers, seed: int, tied: Iterable[Sequence[str]] = ()) -> torch.
     the second is made to mean the first.
     """
     root = torch.nn.Sequential()
-    for path, (kind, *sizes) in layers.items():
-        parent, _, name = path.rpartition(".")
-        _hang(_within(root, parent), name, kind, sizes)
+    with torch.random.fork_rng(devices=[]):  # layers draw; the caller's random numbers stay
+        for path, (kind, *sizes) in layers.items():
+            parent, _, name = path.rpartition(".")
+            _hang(_within(root, parent), name, kind, sizes)
     _fill(root, np.random.default_rng(seed))
     for first, second in tied:
         parent, _, name = second.rpartition(".")
@@ -43,13 +44,10 @@ def _within(root: torch.nn.Module, path: str) -> torch.nn.Module:
 
 
 def _hang(parent: torch.nn.Module, name: str, kind: str, sizes: Sequence[int]) -> None:
-    """Add a layer without drawing on torch's global random numbers."""
     if kind == "Parameter":
         parent.register_parameter(name, torch.nn.Parameter(torch.empty(*sizes)))
-        return
-    with torch.device("meta"):
-        layer = getattr(torch.nn, kind)(*sizes)
-    parent.add_module(name, layer.to_empty(device="cpu"))
+    else:
+        parent.add_module(name, getattr(torch.nn, kind)(*sizes))
 
 
 @torch.no_grad()

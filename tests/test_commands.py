@@ -14,7 +14,6 @@ from grader import author, registry
 from grader.__main__ import main
 from grader.candidate import load
 from grader.harvest import slice_of
-from grader.judge import specimen_name
 from grader.runner import Runner
 from grader.weave import cited_exercises, targets
 
@@ -140,7 +139,7 @@ def test_the_skeleton_is_a_module(tmp_path):
     path = author.create("count_sheep", tmp_path)
     namespace = {"__name__": "count_sheep"}
     exec(compile(path.read_text(), str(path), "exec"), namespace)
-    assert [specimen_name(m) for m in namespace["EXERCISE"].misconceptions]
+    assert namespace["EXERCISE"].name == "count_sheep"
 
 
 def test_a_weave_of_an_unknown_topic_says_what_there_is(capsys):

@@ -1,0 +1,555 @@
+"""course.py as a newcomer meets it, in folders with spaces in their paths.
+
+Most tests set up a *tiny course*: the real course.py and a real pip, beside a project of a few
+bytes whose packages are wheels made here. The last one sets up this course itself.
+"""
+
+import ast
+import contextlib
+import errno
+import http.server
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = (ROOT / "course.py").read_text(encoding="utf-8")
+PYTHON = ".venv/Scripts/python.exe" if os.name == "nt" else ".venv/bin/python"
+
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[project]
+name = "parameter-locking"
+"""
+BACKEND = """
+import zipfile
+
+NEEDS = "Requires-Dist: torch\\nRequires-Dist: jax\\nRequires-Dist: jupyterlab\\n"
+NEEDS += "Requires-Dist: ipykernel\\nProvides-Extra: test\\n"
+NEEDS += "Requires-Dist: pytest; extra == 'test'\\n"
+
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    name = "parameter_locking-0.1.0-py3-none-any.whl"
+    info = "parameter_locking-0.1.0.dist-info/"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        head = "Metadata-Version: 2.1\\nName: parameter-locking\\nVersion: 0.1.0\\n"
+        wheel.writestr(info + "METADATA", head + NEEDS)
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "RECORD", "")
+    return name
+"""
+TELLTALE = """
+import json, os, sys
+print(json.dumps({"arguments": sys.argv[1:], "folder": os.getcwd(), "variables": dict(os.environ)}))
+sys.exit(3)
+"""
+
+
+def make_wheel(folder: Path, name: str, version: str = "1.0", needs: str = "", files=()) -> None:
+    """A package with an empty module and the given files."""
+    info = f"{name}-{version}.dist-info/"
+    head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    contents = {f"{name}/__init__.py": "", **dict(files)}
+    contents[info + "METADATA"] = head + (f"Requires-Dist: {needs}\n" if needs else "")
+    contents[info + "WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    contents[info + "RECORD"] = ""
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        for path, text in contents.items():
+            wheel.writestr(path, text)
+
+
+class Tiny:
+    """A tiny course and the machine around it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.wheels, self.home = folder / "my course", folder / "wheels", folder / "h"
+        for made in (self.folder, self.wheels, self.home):
+            made.mkdir()
+        shutil.copy(ROOT / "course.py", self.folder)
+        (self.folder / "pyproject.toml").write_text(PROJECT)
+        (self.folder / "backend.py").write_text(BACKEND)
+        (self.folder / "constraints.txt").write_text("torch==1.0\n")
+        for name in ("torch", "jax", "ipykernel"):
+            make_wheel(self.wheels, name)
+        for name in ("jupyterlab", "pytest"):
+            make_wheel(self.wheels, name, files={f"{name}/__main__.py": TELLTALE}.items())
+
+    def variables(self, **more: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
+        return kept | {
+            "HOME": str(self.home),
+            "PATH": str(self.home),  # holds no nvidia-smi
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_CACHE_DIR": "1",
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.wheels),
+            **more,
+        }  # fmt: skip
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "course.py", *arguments],
+            cwd=self.folder,
+            env=self.variables(**more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **more: str) -> tuple[int, str]:
+        """Exit code and everything said."""
+        with self.start(*arguments, **more) as process:
+            said = process.communicate(timeout=120)[0]
+        assert "Traceback" not in said
+        return process.returncode, said
+
+    def set_up(self) -> str:
+        code, said = self.run("setup")
+        assert code == 0, said
+        return said
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    return Tiny(tmp_path)
+
+
+@pytest.fixture
+def course(tiny: Tiny):
+    """course.py as a module, at home in the tiny course."""
+    spec = importlib.util.spec_from_file_location("course", tiny.folder / "course.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- Pythons that are too old or too new ---------------------------------------------------------
+
+
+def test_an_old_python_can_read_it():
+    ast.parse(SOURCE, feature_version=(3, 6))
+
+
+def test_it_needs_the_standard_library_alone():
+    nodes = list(ast.walk(ast.parse(SOURCE)))
+    names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def other_pythons() -> list[Path]:
+    """Pythons the course does not run on, beside this one or on the PATH."""
+    beside = Path(sys.base_prefix).parent.glob("[23].*/bin/python")
+    on_path = (shutil.which(f"python3.{minor}") for minor in (6, 7, 8, 9, 10, 14, 15))
+    found = [*beside, *(Path(path) for path in on_path if path)]
+    return [python for python in found if version_of(python) and not supported(python)]
+
+
+def version_of(python: Path) -> tuple[int, int] | None:
+    code = "import sys; print(sys.version_info[0], sys.version_info[1])"
+    with contextlib.suppress(OSError):
+        said = subprocess.run([python, "-c", code], capture_output=True, text=True)
+        if said.returncode == 0:
+            major, minor = said.stdout.split()
+            return int(major), int(minor)
+    return None
+
+
+def supported(python: Path) -> bool:
+    return (3, 11) <= (version_of(python) or (0, 0)) <= (3, 13)
+
+
+def test_other_pythons_on_this_machine_say_which_one_to_take():
+    pythons = other_pythons()
+    if not pythons:
+        pytest.skip("no older or newer Python on this machine")
+    for python in pythons:
+        done = subprocess.run([python, "course.py", "lab"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert "3.11, 3.12" in done.stderr and "python.org/downloads" in done.stderr
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 14)])
+def test_a_python_of_another_version_is_refused(course, capsys, monkeypatch, version):
+    monkeypatch.setattr(course, "VERSION", version)
+    assert course.main(["lab"]) == 1
+    assert f"This is Python 3.{version[1]}." in capsys.readouterr().err
+
+
+# --- Commands ------------------------------------------------------------------------------------
+
+
+def test_without_arguments_it_says_what_it_can_do(course, capsys):
+    assert course.main([]) == 0
+    said = capsys.readouterr().out
+    assert all(f"python course.py {name}" in said for name in ("lab", "test", "setup"))
+
+
+@pytest.mark.parametrize("arguments", [["open"], ["setup", "--fast"]])
+def test_what_it_does_not_know_it_names(course, capsys, arguments):
+    assert course.main(arguments) == 1
+    assert f"`{arguments[-1]}`" in capsys.readouterr().err
+
+
+def test_the_second_start_installs_nothing_and_needs_no_network(tiny):
+    assert "Making the environment" in tiny.set_up()
+    log = tiny.folder / ".venv/course-pip.log"
+    before = log.stat().st_mtime_ns
+    code, said = tiny.run("setup", PIP_FIND_LINKS=os.devnull)
+    assert code == 0 and "The course is set up" in said and "Installing" not in said
+    assert log.stat().st_mtime_ns == before
+
+
+def test_lab_and_test_hand_on_arguments_exit_code_and_surroundings(tiny):
+    code, said = tiny.run("lab", "--no-browser", "--port", "9")
+    told = json.loads(said.splitlines()[-1])
+    assert code == 3 and told["arguments"] == ["--no-browser", "--port", "9"]
+    assert told["variables"]["JUPYTER_CONFIG_PATH"] == str(tiny.folder / "jupyter")
+    assert Path(told["variables"]["JUPYTER_DATA_DIR"]).is_relative_to(tiny.folder / ".venv")
+    code, said = tiny.run("test", "-k", "a name")
+    told = json.loads(said.splitlines()[-1])
+    assert code == 3 and told["arguments"] == ["-k", "a name"]
+    assert told["folder"] == str(tiny.folder) and "anew" not in said
+    assert list(tiny.home.rglob("*")) == []
+
+
+def test_a_changed_pin_is_brought_in_without_starting_anew(tiny):
+    tiny.set_up()
+    make_wheel(tiny.wheels, "torch", "1.1")
+    (tiny.folder / "constraints.txt").write_text("torch==1.1\n")
+    assert "anew" not in tiny.set_up()
+    assert list(tiny.folder.glob(".venv/**/torch-1.1.dist-info"))
+
+
+def test_it_knows_the_conda_environment_made_for_it(course, monkeypatch, tmp_path):
+    assert course.place()[0] == course.ENV
+    (tmp_path / "conda-meta").mkdir()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert course.place() == (tmp_path, Path(sys.executable))
+
+
+def test_where_there_is_no_exec_it_waits_and_passes_the_exit_code_on(course):
+    assert course.follow([sys.executable, "-c", "raise SystemExit(5)"], dict(os.environ)) == 5
+
+
+# --- Environments left half made -----------------------------------------------------------------
+
+
+def forget_the_end(folder: Path) -> None:
+    (folder / ".venv/course-stamp.json").write_text("{}")
+
+
+def lose_the_interpreter(folder: Path) -> None:
+    (folder / PYTHON).unlink()
+
+
+def lose_a_package(folder: Path) -> None:
+    (package,) = folder.glob(".venv/**/site-packages/torch")
+    shutil.rmtree(package)
+
+
+def lose_everything(folder: Path) -> None:
+    shutil.rmtree(folder / ".venv")
+    (folder / ".venv").mkdir()
+
+
+def test_whatever_is_left_of_an_environment_a_rerun_recovers(tiny):
+    tiny.set_up()
+    for harm in (forget_the_end, lose_the_interpreter, lose_a_package, lose_everything):
+        harm(tiny.folder)
+        assert "Making .venv anew: " in tiny.set_up(), harm
+        assert (tiny.folder / PYTHON).exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_killed_in_the_middle_it_recovers(tiny):
+    with tiny.start("setup") as process:
+        wait_for(lambda: (tiny.folder / ".venv/course-pip.log").exists())
+        process.kill()
+    assert "an earlier set-up did not come to its end" in tiny.set_up()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows delivers Ctrl-C to a whole console")
+def test_stopped_by_ctrl_c_it_says_how_to_go_on(tiny):
+    with tiny.start("setup") as process:
+        wait_for(lambda: (tiny.folder / ".venv/course-pip.log").exists())
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[0]
+    assert process.returncode == 130 and "Stopped." in said and "Traceback" not in said
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_somebodys_own_environment_is_built_upon_not_removed(tiny):
+    subprocess.run([sys.executable, "-m", "venv", tiny.folder / ".venv"], check=True)
+    own = tiny.folder / ".venv/own notes.txt"
+    own.write_text("mine")
+    assert "anew" not in tiny.set_up() and own.exists()
+
+
+def test_a_link_in_its_place_is_left_alone(tiny, tmp_path):
+    (tiny.folder / ".venv").symlink_to(tmp_path / "elsewhere")
+    code, said = tiny.run("setup")
+    assert code == 1 and "It was left alone: move it away." in said
+
+
+def test_two_at_a_time_wait_for_each_other(tiny, course):
+    with course.alone(), tiny.start("setup") as process:
+        assert "Another set-up is at work" in process.stdout.readline()
+        assert not (tiny.folder / ".venv").exists()
+        course.sys.stdout.flush()
+    # `with` waited for the process only after the lock was gone: it went on by itself
+    assert process.returncode == 0
+
+
+# --- Machines that lack something ----------------------------------------------------------------
+
+
+def test_without_a_network_it_says_so_and_a_rerun_recovers(tiny):
+    nowhere = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
+    code, said = tiny.run("setup", PIP_FIND_LINKS=os.devnull, **nowhere)
+    assert code == 1 and "the package index cannot be reached" in said
+    tiny.set_up()
+
+
+def test_a_package_that_is_not_to_be_had_is_named(tiny):
+    (tiny.wheels / "jax-1.0-py3-none-any.whl").unlink()
+    code, said = tiny.run("setup")
+    assert code == 1 and "pip finds no jax for Python" in said
+
+
+def test_a_disk_too_small_is_noticed_before_anything_is_made(course, capsys, monkeypatch):
+    usage = shutil.disk_usage(course.ROOT)._replace(free=10**9)
+    monkeypatch.setattr(course.shutil, "disk_usage", lambda path: usage)
+    assert course.main(["setup"]) == 1
+    said = capsys.readouterr().err
+    assert "Only 1.0 GB are free" in said and "needs about 2.5 GB" in said
+    assert not course.ENV.exists()
+
+
+def test_a_disk_that_fills_up_on_the_way_is_named(course, capsys, monkeypatch):
+    words = "ERROR: Could not install packages: [Errno 28] No space left on device"
+    assert "A disk is full." in course.diagnose(words, "Installing")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(course, "set_up", full)
+    assert course.main(["setup"]) == 1
+    assert "A disk is full." in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(course, capsys, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(course.ENV))
+
+    monkeypatch.setattr(course, "set_up", refuse)
+    assert course.main(["setup"]) == 1
+    said = capsys.readouterr().err
+    assert str(course.ENV) in said and "copy the course to a folder of yours" in said
+
+
+def test_debians_missing_venv_is_named_with_its_package(course, monkeypatch):
+    monkeypatch.setattr(course, "find_spec", lambda name: None)
+    with pytest.raises(course.Trouble, match=r"sudo apt install python3\.\d+-venv"):
+        course.check_venv_module()
+
+
+def test_other_failures_show_pips_last_words(course):
+    said = course.diagnose("one\ntwo\nthe reason", "Installing")
+    assert "Installing failed" in said and "the reason" in said
+
+
+# --- CUDA ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny_cuda(tiny: Tiny) -> Tiny:
+    make_wheel(tiny.wheels, "torch", needs="nvidia-cublas")
+    make_wheel(tiny.wheels, "nvidia_cublas", files={"weight": "0" * 60_000_000}.items())
+    return tiny
+
+
+def test_cuda_without_a_gpu_stops_with_its_size_and_the_way_to_the_cpu_build(tiny_cuda):
+    code, said = tiny_cuda.run("lab")
+    assert code == 1 and "Nothing was installed." in said
+    assert "at least 0.1 GB to download, 1 CUDA packages (nvidia-cublas" in said
+    assert "PIP_EXTRA_INDEX_URL" in said and "environment.yml" in said and "--accept-cuda" in said
+    assert not list(tiny_cuda.folder.glob(".venv/**/torch"))
+
+
+def test_cuda_is_taken_when_told(tiny_cuda):
+    code, said = tiny_cuda.run("setup", "--accept-cuda")
+    assert code == 0 and "Taking the CUDA build" in said
+    assert list(tiny_cuda.folder.glob(".venv/**/nvidia_cublas"))
+
+
+CUDA = {"torch": "file:///none/torch.whl", "nvidia-cublas": "file:///none/nvidia.whl"}
+
+
+def test_cuda_with_a_gpu_needs_no_leave(course, capsys, monkeypatch):
+    monkeypatch.setattr(course, "has_nvidia_gpu", lambda: True)
+    course.check_cuda(CUDA, accepted=False)
+    assert "several GB" in capsys.readouterr().out
+
+
+def test_nothing_is_asked_where_no_cuda_is_drawn(course, monkeypatch):
+    monkeypatch.setattr(course, "ask_leave", pytest.fail)
+    course.check_cuda({"torch": CUDA["torch"], "jax": "file:///none/jax.whl"}, accepted=False)
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), [("yes", True), ("", False), (EOFError, False)])
+def test_at_a_terminal_a_yes_goes_on(course, monkeypatch, answer, goes_on):
+    def reply(prompt: str) -> str:
+        if answer is EOFError:
+            raise EOFError
+        return answer
+
+    monkeypatch.setattr("builtins.input", reply)
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(getattr(sys, stream), "isatty", lambda: True)
+    expected = contextlib.nullcontext() if goes_on else pytest.raises(course.Trouble)
+    with expected:
+        course.ask_leave("Gigabytes.")
+
+
+def test_sizes_are_asked_of_the_server(course):
+    class Large(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(1_500_000_000))
+            self.end_headers()
+
+        def log_message(self, *_) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Large) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}/a.whl"
+        assert course.gb_words(course.total_gb([address, address])) == "at least 3.0 GB"
+        server.shutdown()
+    assert course.gb_words(course.total_gb([address])) == "several GB"
+
+
+# --- Ports ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def busy_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_busy_port_is_told(course, capsys, busy_port):
+    course.mind_port([f"--port={busy_port}"])
+    assert f"Port {busy_port} is taken" in capsys.readouterr().out
+
+
+def test_a_busy_port_stops_where_no_other_may_be_taken(course, busy_port):
+    with pytest.raises(course.Trouble, match="choose another port with --port"):
+        course.mind_port(["--port", str(busy_port), "--ServerApp.port_retries=0"])
+
+
+def test_a_free_port_is_not_worth_a_word(course, capsys):
+    course.mind_port(["--port", "9"])
+    assert capsys.readouterr().out == ""
+
+
+# --- The course itself ---------------------------------------------------------------------------
+
+
+def test_from_nothing_to_a_served_welcome_page(tmp_path, busy_port):
+    """The real thing: a minute or two, most of it pip's."""
+    folder = copy_of_the_course(tmp_path / "a fresh copy")
+    set_up_for_real(folder)
+    assert second_start(folder) < 15
+    with lab(folder, tmp_path / "home", busy_port) as (said, address):
+        assert f"Port {busy_port} is taken" in said
+        assert "/lab/tree/welcome.md?token=" in address
+        assert fetch(address, "/api/contents/")["content"]
+        names = {entry["name"] for entry in fetch(address, "/api/contents/")["content"]}
+        assert {"lessons", "labs", "welcome.md"} <= names
+        assert names <= {"lessons", "labs", "solutions", "welcome.md"}
+        assert list(fetch(address, "/api/kernelspecs")["kernelspecs"]) == ["python3"]
+    assert list((tmp_path / "home").rglob("*")) == []
+
+
+def copy_of_the_course(folder: Path) -> Path:
+    """What a fresh clone would hold if everything here were committed."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def set_up_for_real(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "course.py", "setup"], cwd=folder, capture_output=True, text=True
+    )
+    if "cannot be reached" in done.stderr and not os.environ.get("CI"):
+        pytest.skip("no network to install from")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def second_start(folder: Path) -> float:
+    """Seconds, with nothing to install from."""
+    start = time.monotonic()
+    without = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": os.devnull}
+    subprocess.run([sys.executable, "course.py", "setup"], cwd=folder, env=without, check=True)
+    return time.monotonic() - start
+
+
+@contextlib.contextmanager
+def lab(folder: Path, home: Path, port: int):
+    """A JupyterLab of the copy: what it said until it gave its address, and the address."""
+    home.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "course.py", "lab", "--no-browser", f"--port={port}"],
+        cwd=folder,
+        env=os.environ | {"HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        said = ""
+        while not (address := re.search(r"http://localhost:\d+/\S+", said)):
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        yield said, address[0]
+        process.send_signal(signal.SIGINT)
+        said += process.stdout.read()
+    assert process.returncode == 0, said
+
+
+def fetch(address: str, path: str) -> dict:
+    """An answer of the server, asked as the page would ask."""
+    base, token = re.fullmatch(r"(http://[^/]+)/.*\?token=(\w+)", address).groups()
+    with urllib.request.urlopen(f"{base}{path}?token={token}", timeout=30) as answer:
+        return json.load(answer)

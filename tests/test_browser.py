@@ -1,0 +1,212 @@
+"""The course in a real JupyterLab in a real Chromium, used with mouse and keyboard.
+
+Screenshots go to the folder named by COURSE_SCREENSHOTS, else to pytest's temporary folder.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from grader import registry, views
+from grader.harvest import slice_of
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: install Debian's chromium package"),
+]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A copy of the course to work in, and the address of its JupyterLab."""
+    copy = tmp_path_factory.mktemp("course with spaces") / "course"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", "*.egg-info"))
+    port = free_port()
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token="]
+    variables = bootstrap(copy).environment(copy / ".venv", Path(sys.executable))
+    server = subprocess.Popen(
+        command, cwd=copy, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(f"http://localhost:{port}/api", server)
+        yield f"http://localhost:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def bootstrap(copy):
+    """The copy's own `course.py`, which knows the settings that its JupyterLab is started with."""
+    spec = importlib.util.spec_from_file_location("copied_course", copy / "course.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(address, server):
+    for _ in range(120):
+        assert server.poll() is None, "JupyterLab ended before it answered"
+        try:
+            with urllib.request.urlopen(address):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError(address)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with sync_playwright() as playwright:
+        profile = tmp_path_factory.mktemp("profile")
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1300, "height": 1000}
+        )
+        context.set_default_timeout(60_000)
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def picture(page, tmp_path):
+    """Keep a screenshot as an artifact."""
+    folder = Path(os.environ.get("COURSE_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda name: page.screenshot(path=folder / f"{name}.png")
+
+
+def open_notebook(page, course, path):
+    """Open a notebook and wait for its kernel, which the status bar reports."""
+    page.goto(f"{course}/lab/tree/{path}?reset")
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
+
+
+def run_all(page):
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.locator('[data-command="runmenu:run-all"]').click()
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Busy")
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
+
+
+def cell(page, text):
+    return page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea", has_text=text)).first
+
+
+def put(page, target, source):
+    """Replace what a cell holds, as with the keyboard, and run it."""
+    target.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(source)
+    page.keyboard.press("Control+Enter")
+
+
+def test_the_course_opens_at_its_welcome_page(page, course, picture):
+    page.goto(course)
+    heading = page.locator(".jp-RenderedMarkdown h1").first
+    expect(heading).to_contain_text("Parameter locking, hands-on")
+    for folder in ("lessons", "labs", "solutions"):
+        expect(page.locator(".jp-DirListing-item", has_text=folder)).to_be_visible()
+    listed = page.locator(".jp-DirListing-itemText").all_inner_texts()
+    assert not {"grader", "course.py", "pyproject.toml"} & set(listed)
+    assert page.locator(".Toastify__toast, .jp-Dialog").count() == 0
+    picture("welcome")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+    picture("welcome-dark")
+
+
+def test_its_links_lead_to_the_lesson(page, course):
+    page.goto(course)
+    page.locator(".jp-RenderedMarkdown a", has_text="lesson").first.click()
+    expect(page.locator(".jp-NotebookPanel h1").first).to_contain_text("Explicit freezing")
+
+
+def test_the_lesson_runs_and_its_slider_changes_the_figure(page, course, picture):
+    open_notebook(page, course, "lessons/04_explicit_freezing.ipynb")
+    run_all(page)
+    assert page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
+    experiment = page.locator(".paramlock-explore").first
+    experiment.scroll_into_view_if_needed()
+    slider, shown = experiment.locator("input[type=range]").first, experiment.locator("img")
+    before, words = shown.get_attribute("src"), shown.get_attribute("alt")
+    picture("slider-before")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(shown).not_to_have_attribute("src", before)
+    expect(shown).not_to_have_attribute("alt", words)
+    expect(experiment.get_by_role("status")).to_contain_text(re.compile(r"\d"))
+    picture("slider-after")
+
+
+def test_the_lab_names_the_belief_and_then_accepts_the_answer(page, course, picture):
+    """Not attempted, then a listed wrong answer, then the right one."""
+    exercise = registry.find("freeze_first_dense")
+    belief = next(m for m in exercise.misconceptions if m.specimen.__name__ == "nest_the_layers")
+    open_notebook(page, course, "labs/04_explicit_freezing.ipynb")
+    run_all(page)
+    answer = cell(page, "def freeze_first_dense(")
+    checked = cell(page, "check(freeze_first_dense)")
+    status = checked.get_by_role("status")
+    expect(status).to_have_attribute("data-verdict", "not attempted")
+    answer.scroll_into_view_if_needed()
+    picture("lab-not-attempted")
+
+    put(page, answer, specimen_source(belief.specimen, exercise.name))
+    run_again(page, checked)
+    expect(status).to_have_attribute("data-verdict", "not met")
+    expect(status).to_contain_text(belief.belief)
+    expect(status).to_contain_text(belief.question)
+    status.scroll_into_view_if_needed()
+    picture("lab-belief")
+
+    put(page, cell(page, "nest_the_layers"), solution_source(exercise))
+    run_again(page, checked)
+    expect(status).to_have_attribute("data-verdict", "met")
+    status.scroll_into_view_if_needed()
+    picture("lab-met")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+    picture("lab-met-dark")
+
+
+def run_again(page, target):
+    target.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+
+
+def specimen_source(specimen, name):
+    """What somebody with that belief might type: the specimen under the name asked for."""
+    module = Path(sys.modules[specimen.__module__].__file__).read_text(encoding="utf-8")
+    return "\n".join([*slice_of([module], specimen.__name__), f"{name} = {specimen.__name__}"])
+
+
+def solution_source(exercise):
+    return "\n".join(statement.source for statement in views.answer(exercise))
