@@ -15,12 +15,16 @@ from types import ModuleType
 from typing import IO, Any
 
 import msgspec
+import numpy as np
 
 from grader import registry
-from grader.evidence import Observations, Raised, decode, encode
+from grader.evidence import Observations, Raised, Seen, decode, encode
 from grader.run import candidates_frames, observations
 
 FRAME_LIMIT = 64_000_000  # bytes; far more than any evidence
+PLAIN = {type(None), bool, int, float, str, np.ndarray}
+DEPTH_LIMIT = 32  # lists and dicts within one another
+WORDS_LIMIT = {"kind": 100, "message": 2_000, "trace": 20_000}  # characters of what was raised
 
 
 class Request(msgspec.Struct):
@@ -50,6 +54,42 @@ def read_frame(stream: IO[bytes]) -> bytes | None:
 def write_frame(stream: IO[bytes], frame: bytes) -> None:
     stream.write(struct.pack(">I", len(frame)) + frame)
     stream.flush()
+
+
+def observed_in(reply: bytes) -> Observations:
+    """What a reply says, whoever wrote it.
+
+    Raises:
+        msgspec.DecodeError: it is anything but observations that hold plain data.
+    """
+    seen = decode(reply, Reply).observations
+    for observation in seen.values():
+        if isinstance(observation, Seen) and not _is_plain(observation.evidence):
+            raise msgspec.DecodeError("evidence that is no plain data, or too deep")
+        if isinstance(observation, Raised):
+            _tame(observation)
+    return seen
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether a value is what `plain` makes: msgpack can also carry bytes, times and odd keys."""
+    if depth > DEPTH_LIMIT:
+        return False
+    if type(value) is dict:
+        return set(map(type, value)) <= {str} and _is_plain(list(value.values()), depth + 1)
+    if type(value) is not list:
+        return type(value) in PLAIN
+    nested = (item for item in value if type(item) in (dict, list))
+    return set(map(type, value)) <= PLAIN | {dict, list} and all(
+        _is_plain(item, depth + 1) for item in nested
+    )
+
+
+def _tame(raised: Raised) -> None:
+    """Cut words short, and take out characters that do things to a terminal."""
+    for field, limit in WORDS_LIMIT.items():
+        words = getattr(raised, field)[:limit]
+        setattr(raised, field, "".join(c for c in words if c.isprintable() or c in "\n\t"))
 
 
 def load(statements: Sequence[str], name: str) -> Callable[..., Any]:

@@ -100,6 +100,15 @@ def _changed_node(node: ast.AST) -> Iterator[Change]:
         case ast.Call(args=[first, second, *_]) if not isinstance(second, ast.Starred):
             if ast.dump(first) != ast.dump(second):
                 yield _called(node, "first two swapped"), partial(_swap, node.args)
+    if isinstance(node, ast.If | ast.IfExp):
+        negated = ast.UnaryOp(ast.Not(), node.test)
+        yield _called(node.test, "condition negated"), partial(setattr, node, "test", negated)
+    for place, condition in enumerate(getattr(node, "ifs", ())):
+        negated = ast.UnaryOp(ast.Not(), condition)
+        words = _called(condition, "filter negated")
+        yield words, partial(operator.setitem, node.ifs, place, negated)
+        words = _called(condition, "filter dropped")
+        yield words, partial(operator.setitem, node.ifs, place, ast.Constant(True))
     if isinstance(node, ast.Call):
         for place, keyword in enumerate(node.keywords):
             if keyword.arg:

@@ -21,10 +21,8 @@ from grader.exercise import Exercise
 from grader.harvest import Statement, statements, take
 from grader.weave import ROOT
 
-WHOLE = (
-    "course.py constraints.txt environment.yml pyproject.toml welcome.md "
-    "LICENSE LICENSE-CONTENT NOTICE jupyter paramlock"
-).split()
+WHOLE = ["course.py", "constraints.txt", "environment.yml", "pyproject.toml", "welcome.md"]
+WHOLE += ["LICENSE", "LICENSE-CONTENT", "NOTICE", "jupyter", "paramlock"]
 """What goes along as it is."""
 
 NOT_FOR_STUDENTS = frozenset(["author", "mutation", "release", "views", "weave"])

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from grader.candidate import Reply, Request, read_frame, write_frame
-from grader.evidence import Observations, Raised, decode, encode
+from grader.candidate import Request, observed_in, read_frame, write_frame
+from grader.evidence import Observations, Raised, encode
 from grader.exercise import Challenge
 
 TIME_LIMIT = 120.0  # seconds for all cases of one answer; JAX may compile in each
@@ -69,7 +69,7 @@ class Runner:
         reply = read_frame(process.stdout)
         if reply is None:
             raise EOFError
-        return decode(reply, Reply).observations
+        return observed_in(reply)
 
     def _death(self, process: subprocess.Popen[Any], late: bool) -> Raised:
         if late:

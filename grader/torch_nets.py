@@ -6,7 +6,7 @@ squared and summed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,3 +69,13 @@ def give_gradients(model: torch.nn.Module, seed: int) -> None:
     for parameter in model.parameters():
         gradient = eighths(rng, parameter.shape)
         parameter.grad = gradient if parameter.requires_grad else None
+
+
+def texts(returned: Any) -> Any:
+    """The items of a returned collection, each that is no text as the name of its type.
+
+    What is no collection of items is handed on as it is.
+    """
+    if not isinstance(returned, Collection) or isinstance(returned, str | torch.Tensor):
+        return returned
+    return [item if isinstance(item, str) else f"<{type(item).__name__}>" for item in returned]

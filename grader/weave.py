@@ -112,7 +112,7 @@ def heading(exercise: Exercise, number: int) -> str:
     anchor = exercise.section.replace(" ", "-")
     frameworks = " and ".join({"torch": "PyTorch", "jax": "JAX"}[f] for f in exercise.frameworks)
     return (
-        f"## {number}. {exercise.title.rstrip('.')}\n\n"
+        f"### {number}. {exercise.title.rstrip('.')}\n\n"
         f"{frameworks} · {exercise.points} points · about {exercise.minutes} minutes · rests on "
         f"[{exercise.section}](../lessons/{exercise.lesson}.ipynb#{anchor}) · "
         f"stuck? `hint({exercise.name})`"

@@ -23,4 +23,42 @@ from flax import nnx
 
 from grader import NotAttempted, check, hint
 
+# %% [markdown]
+# ## Part A: a tree of parameters in JAX
+#
+# A Flax model keeps its parameters in a nested dict. To freeze, swap or erase a part of it you
+# reach in at a path, and you leave everything else alone.
+
 # %% exercise="freeze_first_dense"
+
+# %% exercise="swap_kernel"
+
+# %% exercise="zero_kernel"
+
+# %% [markdown]
+# ## Part B: optimizers that hold still
+#
+# Zeroed gradients are not enough once an optimizer has a memory or decays weights. Here the
+# optimizer itself knows what is frozen, first in optax and then in PyTorch.
+
+# %% exercise="freeze_with_labels"
+
+# %% exercise="take_frozen_step"
+
+# %% [markdown]
+# ## Part C: which parameters, and how many
+#
+# In PyTorch a freeze begins with names. `layer1` is not `layer10`, and a tied weight is one weight.
+
+# %% exercise="freeze_by_path"
+
+# %% exercise="trainable_fraction"
+
+# %% [markdown]
+# ## Part D: what moved all the same
+#
+# The last two are about proof: name what a step moved, and keep BatchNorm's averages still, too.
+
+# %% exercise="what_moved"
+
+# %% exercise="train_head"

@@ -1,5 +1,6 @@
 """Laws that every exercise obeys, run over the whole registry."""
 
+import functools
 import importlib
 import inspect
 import re
@@ -19,12 +20,17 @@ from grader.mutation import mutants
 from grader.run import observations
 
 ROOT = Path(__file__).parent.parent
-OTHER_SEEDS = (2, 3, 1001)
+OTHER_SEEDS = (2, 1001)
 exercises = pytest.mark.parametrize("name", registry.names())
 
 
+@functools.cache
+def known_evidence(exercise, seeds):
+    return book.evidence(exercise, seeds)
+
+
 def judged(exercise, candidate, seeds=book.PUBLIC_SEEDS):
-    known = book.public(exercise) if seeds == book.PUBLIC_SEEDS else book.compute(exercise, seeds)
+    known = known_evidence(exercise, seeds)
     seen = observations(exercise, candidate, exercise.cases(seeds))
     return judge(exercise, seen, known.reference, known.specimens)
 

@@ -83,7 +83,8 @@ def loss_is_from_before(seen, expected):
 def norm_is_the_initial_one(seen, expected):
     """The third number is the norm of the kernel of Dense_0 as it was initialised."""
     norm, right = seen["returned"][2], expected["returned"][2]
-    return alike(norm, right), f"the norm before is {number(norm)}, that of the start {number(right)}"
+    words = f"the norm before is {number(norm)}, that of the start {number(right)}"
+    return alike(norm, right), words
 
 
 def norms_are_equal(seen, expected):
@@ -95,7 +96,7 @@ def norms_are_equal(seen, expected):
 def only_the_head_moved(seen, expected):
     """The step moves both parameters of Dense_1 and neither the kernel nor the bias of Dense_0."""
     if seen["moved"] is None:
-        return False, "the run made no pytree of both layers in which a gradient step had been taken"
+        return False, "the run made no pytree of both layers in which a step had been taken"
     return seen["moved"] == expected["moved"], f"the step moved {seen['moved']}"
 
 

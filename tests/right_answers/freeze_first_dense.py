@@ -48,7 +48,9 @@ def label_with_optax(seed, x, y, lr):
 def use_plain_dicts(seed, x, y, lr):
     params = _start(seed, x)
     value, grads = jax.value_and_grad(_mse)(params, x, y)
-    head = {leaf: params["Dense_1"][leaf] - lr * grads["Dense_1"][leaf] for leaf in ("kernel", "bias")}
+    head = {
+        leaf: params["Dense_1"][leaf] - lr * grads["Dense_1"][leaf] for leaf in ("kernel", "bias")
+    }
     after = {"Dense_0": params["Dense_0"], "Dense_1": head}
     return jnp.asarray([float(value), float(_norm(after)), float(_norm(params))])
 
