@@ -16,7 +16,7 @@ import symtable
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import parso
@@ -241,32 +241,40 @@ def slice_of(cells: Iterable[str], name: str) -> list[str]:
 def cells_of(path: Path) -> list[str]:
     """The code cells of a notebook of any version, or the text of a `.py` as one cell.
 
-    Markdown cells that hold the code instead of a code cell come first, so that a code cell wins.
-
     Raises:
         Unusable: not a file, not text, not JSON, not a notebook.
     """
-    text = _text(path)
-    if path.suffix == ".py":
-        return [text]
-    cells = list(_cells(_json(text, path), path))
-    prose = [code for kind, source in cells if kind != "code" for code in _code_in(source)]
-    return prose + [source for kind, source in cells if kind == "code"]
-
-
-def _text(path: Path) -> str:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "not there"
         raise Unusable(f"{path} is {what}. Name a notebook (.ipynb) or a Python file (.py).")
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise Unusable(f"{path} is not UTF-8 text. Save the notebook again and resend.") from None
+        content = path.read_bytes()
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror}.") from None
+    return cells_in(content, path)
 
 
-def _json(text: str, path: Path) -> Any:
+def cells_in(content: bytes, name: PurePath) -> list[str]:
+    """The same for the content of a file of this name.
+
+    Markdown cells that hold the code instead of a code cell come first, so that a code cell wins.
+    """
+    text = _text(content, name)
+    if name.suffix == ".py":
+        return [text]
+    cells = list(_cells(_json(text, name), name))
+    prose = [code for kind, source in cells if kind != "code" for code in _code_in(source)]
+    return prose + [source for kind, source in cells if kind == "code"]
+
+
+def _text(content: bytes, name: PurePath) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unusable(f"{name} is not UTF-8 text. Save the notebook again and resend.") from None
+
+
+def _json(text: str, path: PurePath) -> Any:
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError):
@@ -274,7 +282,7 @@ def _json(text: str, path: Path) -> Any:
         raise Unusable(f"{path} is {what}. Save the notebook again and resend it.") from None
 
 
-def _cells(notebook: Any, path: Path) -> Iterator[tuple[str, str]]:
+def _cells(notebook: Any, path: PurePath) -> Iterator[tuple[str, str]]:
     """Kind and source of each cell, of nbformat 3 or 4, in lists of lines or in one text."""
     try:
         sheets = notebook.get("worksheets") or [notebook]

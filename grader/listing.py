@@ -40,7 +40,7 @@ def _row(exercise: Exercise) -> Row:
         minutes=exercise.minutes,
         points=exercise.points,
         claims=[claim.expects for claim in exercise.claims],
-        misconceptions=[misconception.belief for misconception in exercise.misconceptions],
+        misconceptions=list(dict.fromkeys(m.belief for m in exercise.misconceptions)),
         hints=list(exercise.hints),
         section=exercise.section,
     )

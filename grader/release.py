@@ -49,7 +49,7 @@ def release(folder: Path, root: Path = ROOT) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in WHOLE:
         _copy(root / name, folder / name)
-    for notebook in sorted(root.glob("l[ea][sb]*/*.ipynb")):
+    for notebook in [*root.glob("lessons/*.ipynb"), *root.glob("labs/*.ipynb")]:
         _copy(notebook, folder / notebook.relative_to(root))
     (folder / "README.md").write_text(README, encoding="utf-8")
     _write_grader(folder / "grader", root / "grader")

@@ -1,0 +1,34 @@
+"""Hostile answers, as data: each a program that an attacker might hand in, and what becomes of it.
+
+They answer `trainable_fraction(model)`. One that searches for something raises `LookupError` when
+it has found nothing and returns what it has found; one that would gain points by a trick returns a
+fraction that no model has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from textwrap import dedent, indent
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """`aim` completes "an answer that …". `ends` is what must be observed in each case.
+
+    That is "Seen" (evidence came, and earns nothing), "Unattempted", or the kind of what was
+    raised; several are parted by "|". It never earns a point.
+    """
+
+    aim: str
+    ends: str
+    source: str
+
+
+def whole(aim: str, ends: str, source: str) -> Hostile:
+    """An answer whose source is this."""
+    return Hostile(aim, ends, dedent(source))
+
+
+def body(aim: str, ends: str, source: str) -> Hostile:
+    """An answer whose function has this body."""
+    return Hostile(aim, ends, "def trainable_fraction(model):\n" + indent(dedent(source), "    "))

@@ -1,0 +1,237 @@
+"""Answers that look for what would help them: solutions, secrets, other people's work.
+
+The tests put a secret number into the names of the cases, into a file, into the environment of the
+grader and into its memory.
+"""
+
+from tests.hostile import body, whole
+
+HOSTILE = [
+    body(
+        "searches the disk for solutions, gradebooks and submissions",
+        "LookupError",
+        """
+        import os, re
+        wanted = re.compile(
+            "solution|gradebook|submission|specimen|right_answers|secret.*number|id_rsa|[.]ssh|"
+            "shadow$|bash_history|[.]git$|test_exercises|[.]sqlite$", re.I)
+        libraries = re.compile("^/(usr/lib|proc|sys)|-packages$|/lib/python3")
+        found = []
+        for folder, folders, files in os.walk("/"):
+            if libraries.search(folder):
+                folders.clear()
+                continue
+            found += [f"{folder}/{name}" for name in folders + files if wanted.search(name)]
+        if found:
+            return str(found)
+        raise LookupError
+        """,
+    ),
+    body(
+        "lists what there is of the machine",
+        "LookupError",
+        """
+        import os
+        def names(path):
+            try:
+                return set(os.listdir(path))
+            except OSError:
+                return set()
+        known = {"dev", "edition", "etc", "lib", "lib64", "proc", "root", "sandbox", "sys", "tmp",
+                 "usr", "home", "opt", "mnt", "srv", "var", "work", "nix"}
+        found = names("/") - known
+        found |= names("/etc") - {"ld.so.cache", "alternatives"}
+        found |= names("/dev") - {"null", "random", "urandom", "fd", "shm"}
+        found |= names("/edition") - {"grader", "paramlock"} | names("/tmp") | names("/dev/shm")
+        found |= names("/var") | names("/srv")
+        found |= {name for name in names("/usr/bin") if not name.startswith("python3")}
+        if found:
+            return str(found)
+        raise LookupError
+        """,
+    ),
+    body(
+        "searches every importable copy of the project for another one",
+        "LookupError",
+        """
+        import glob, os, sys
+        roots = {os.path.dirname(path) for path in sys.path if path} | set(sys.path)
+        roots |= {"/usr/local/lib"} | set(glob.glob("/*/*")) | set(glob.glob("/*/*/*"))
+        here = open("/edition/grader/exercises/trainable_fraction.py").read()
+        for root in roots:
+            for pattern in ("grader/exercises/*.py", "*/grader/exercises/*.py"):
+                for path in glob.glob(os.path.join(root, pattern)):
+                    if path.endswith("trainable_fraction.py") and open(path).read() != here:
+                        return path
+        raise LookupError
+        """,
+    ),
+    body(
+        "reads environments",
+        "LookupError",
+        """
+        import glob, os
+        texts = [str(dict(os.environ))]
+        for path in glob.glob("/proc/*/environ"):
+            try:
+                texts.append(open(path, errors="replace").read())
+            except OSError:
+                pass
+        secret = "".join(map(chr, [50, 55, 49, 56, 50, 56, 49, 56, 50, 56]))
+        found = [text for text in texts if secret in text or "/work" in text or "SSH_" in text]
+        if found:
+            return str(found)
+        raise LookupError
+        """,
+    ),
+    body(
+        "searches the objects of the garbage collector",
+        "LookupError",
+        """
+        import gc
+        gc.unfreeze()
+        secret = "".join(map(chr, [50, 55, 49, 56, 50, 56, 49, 56, 50, 56]))
+        def tells(item):
+            if type(item).__name__ in ("Book", "Report", "Sandbox", "Box", "Runner"):
+                return True
+            if type(item) is dict:
+                return any(type(key) is str and secret in key for key in list(item))
+            if type(item) in (list, tuple):
+                return any(type(text) is str and secret in text for text in item)
+            return False
+        found = [type(item).__name__ for item in gc.get_objects() if tells(item)]
+        if found:
+            return str(found)
+        raise LookupError
+        """,
+    ),
+    body(
+        "climbs up the stack",
+        "LookupError",
+        """
+        import sys
+        secret = "".join(map(chr, [50, 55, 49, 56, 50, 56, 49, 56, 50, 56]))
+        frame, found = sys._getframe().f_back, []
+        while frame:
+            for name, value in frame.f_locals.items():
+                if name in ("expected", "specimens", "known", "reference") or secret in repr(value):
+                    found.append((frame.f_code.co_name, name))
+            frame = frame.f_back
+        if found:
+            return str(found)
+        raise LookupError
+        """,
+    ),
+    body(
+        "scans its own memory for what the server left there",
+        "LookupError",
+        """
+        import re
+        secret = re.compile(b"2718281[8]28")  # which this pattern itself does not match
+        with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb") as memory:
+            for line in maps:
+                place, flags, *_ = line.split()
+                if not flags.startswith("rw"):
+                    continue
+                start, end = (int(part, 16) for part in place.split("-"))
+                try:
+                    memory.seek(start)
+                    if secret.search(memory.read(end - start)):
+                        return line
+                except (OSError, ValueError, OverflowError):
+                    continue
+        raise LookupError
+        """,
+    ),
+    body(
+        "looks for other processes in /proc",
+        "LookupError",
+        """
+        import os
+        others = {int(name) for name in os.listdir("/proc") if name.isdigit()} - {os.getpid()}
+        for number in range(1, 500):
+            try:
+                os.kill(number, 0)
+                if number != os.getpid():
+                    others.add(number)
+            except OSError:
+                pass
+        if others or os.getppid():
+            return str(others)
+        raise LookupError
+        """,
+    ),
+    body(
+        "looks through descriptors that were left open",
+        "LookupError",
+        """
+        import os
+        found = []
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                target = os.readlink(f"/proc/self/fd/{name}")
+            except OSError:
+                continue
+            if not target.startswith(("/dev/null", "pipe:", "/memfd:request", "/proc/")):
+                found.append(target)
+        if found:
+            return str(found)
+        raise LookupError
+        """,
+    ),
+    body(
+        "looks for the names of cases in its request",
+        "LookupError",
+        """
+        import os, sys
+        for number in range(3, 64):
+            try:
+                text = os.pread(number, 10_000_000, 0)
+            except OSError:
+                continue
+            if b"seed 2" in text or b"tied weights" in text:
+                return str(number)
+        raise LookupError
+        """,
+    ),
+    body(
+        "reads devices and the kernel's messages",
+        "LookupError",
+        """
+        paths = ["mem", "kmem", "kmsg", "tty", "console", "vda", "sda", "zero", "ptmx", "fuse",
+                 "kvm", "net/tun", "vsock", "dri/card0"]
+        for path in [f"/dev/{name}" for name in paths] + ["/proc/kcore", "/proc/kmsg"]:
+            try:
+                with open(path, "rb") as file:
+                    return path
+            except OSError:
+                pass
+        raise LookupError
+        """,
+    ),
+    whole(
+        "looks for what an earlier answer has left",
+        "LookupError",
+        """
+        import os, sys, tempfile
+
+        def trainable_fraction(model):
+            mark = "left-by-an-answer"
+            found = [p for p in ("/tmp", "/dev/shm", "/", "/edition", tempfile.gettempdir())
+                     if os.path.exists(os.path.join(p, mark))]
+            if found or mark in sys.modules or hasattr(os, "left_by_an_answer"):
+                return 2.0
+            raise LookupError
+
+        def leave(mark="left-by-an-answer"):
+            for folder in ("/tmp", "/dev/shm", "/", "/edition"):
+                try:
+                    open(os.path.join(folder, mark), "w").close()
+                except OSError:
+                    pass
+
+        import atexit
+        atexit.register(leave)
+        """,
+    ),
+]
