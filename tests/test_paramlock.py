@@ -181,17 +181,11 @@ def test_each_picture_is_drawn_on_a_clean_background():
     assert experiment.try_values(count=1).png == first
 
 
-def test_all_combinations_of_ends_and_middles_are_listed():
-    settings = list(waves().settings())
-    assert len(settings) == 9
-    assert settings[0] == {"count": 1, "height": 0.0}
-
-
 def test_an_answer_takes_less_than_a_tenth_of_a_second():
     experiment, seconds = waves(), []
-    for values in experiment.settings():
+    for count in (1, 2, 3, 4, 5):
         begin = time.process_time()
-        experiment.try_values(**values)
+        experiment.try_values(count=count)
         seconds.append(time.process_time() - begin)
     assert statistics.median(seconds) < 0.1
 
@@ -231,8 +225,3 @@ def test_a_page_without_a_kernel_shows_the_starting_picture():
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert '<img alt="Waves over x. 2 waves of height 0.5."' in bundle["text/html"]
     assert bundle["text/plain"] == "[Figure: Waves over x. 2 waves of height 0.5.]"
-
-
-def test_experiments_are_found_in_a_namespace():
-    experiment = waves()
-    assert explore.experiments_in({"a": 1, "waves": experiment}) == [experiment]

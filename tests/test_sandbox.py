@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import book, registry
+from grader import book, registry, views
 from grader.evidence import Raised, Seen
 from grader.judge import judge
 from grader.release import without_answers
@@ -26,7 +26,7 @@ from tests.hostile import escapes, messages, resources, searches, tricks
 ROOT = Path(__file__).parent.parent
 NAME, JAX_NAME = "trainable_fraction", "freeze_first_dense"
 SECRET = 2718281828  # hostile answers look for it
-LIMITS = Limits(wall=6.0, cpu=3.0, memory=2 * 10**9)
+LIMITS = Limits(wall=6.0, cpu=4.0, memory=10**9)
 HOSTILE = [
     hostile for m in (tricks, messages, searches, resources, escapes) for hostile in m.HOSTILE
 ]
@@ -97,14 +97,76 @@ def test_a_hostile_answer_gains_nothing_and_leaves_nothing(sandbox, expected, ho
 
 
 def inside(sandbox):
-    """Processes in the sandbox beside the fork server."""
-    server = sandbox._box._inside
-    time.sleep(0.02)  # its supervisor says the last word and then ends, too
-    tasks = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
-    parents = [(int(text.split()[0]), int(text.rpartition(")")[2].split()[1])) for text in tasks]
-    return [child for child, parent in parents if parent == server]
+    """What runs in the sandbox beside the fork server, once supervisors have had time to end."""
+    deadline = time.monotonic() + 5
+    while (found := children(sandbox._box._inside)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
+def children(parent):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            found += [path.parent.name] if int(fields[1]) == parent else []
+    return found
 
 
 def test_there_are_enough_hostile_answers():
     assert len(HOSTILE) >= 40
     assert len({hostile.aim for hostile in HOSTILE}) == len(HOSTILE)
+
+
+@needs_bubblewrap
+def test_every_protection_is_present_and_reported(sandbox):
+    assert sandbox.protections() == dict.fromkeys(PROTECTIONS, True)
+    assert sandbox.report().count("present") == len(PROTECTIONS)
+
+
+@needs_bubblewrap
+def test_a_fork_bomb_costs_its_neighbours_nothing(sandbox, expected):
+    bomb = next(hostile for hostile in HOSTILE if hostile.aim == "is a fork bomb")
+    with ThreadPoolExecutor(3) as threads:
+        bombs = [threads.submit(observed, sandbox, bomb.source) for _ in range(2)]
+        neighbours = [threads.submit(observed, sandbox, RIGHT) for _ in range(10)]
+        assert [kinds(bomb.result(), expected) for bomb in bombs] == [{"ProcessLimit"}] * 2
+        earned = {points(neighbour.result(), expected) for neighbour in neighbours}
+    assert earned == {registry.find(NAME).points}
+    assert inside(sandbox) == []
+
+
+@needs_bubblewrap
+def test_a_broken_sandbox_costs_no_answer(sandbox, expected):
+    """The fork server is killed under an answer: the answer runs again, in a new one."""
+    slow = "import time; time.sleep(0.5)\n" + RIGHT
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(observed, sandbox, slow)
+        time.sleep(0.3)
+        os.kill(sandbox._box._inside, signal.SIGKILL)
+        assert points(answer.result(), expected) == registry.find(NAME).points
+
+
+@needs_bubblewrap
+def test_what_is_raised_travels_tamed(sandbox, expected):
+    source = "def trainable_fraction(model):\n    raise LookupError(chr(27) + '[2J' + 'x' * 10**6)"
+    for observation in observed(sandbox, source).values():
+        if isinstance(observation, Raised):
+            assert len(observation.message) <= 2000 and observation.message.startswith("[2Jxxx")
+
+
+@needs_bubblewrap
+def test_a_right_answer_in_jax_passes_with_a_cache_and_without(edition, tmp_path):
+    exercise = registry.find(JAX_NAME)
+    statements = [statement.source for statement in views.answer(exercise)]
+    count = "hits = []\nimport jax\njax.monitoring.register_event_listener(lambda e, **k: hits.append(e))"
+    told = f"def {JAX_NAME}(*a): raise LookupError(str(sum('cache_hits' in hit for hit in hits)))"
+    cache.fill(tmp_path / "cache", [(JAX_NAME, statements, exercise.cases((0,)))])
+    filled = sorted((tmp_path / "cache").iterdir())
+    cases = exercise.cases((SECRET,))
+    expected = book.compute(exercise, (SECRET,))
+    for folder in (None, tmp_path / "cache"):
+        with Sandbox(edition, cache=folder) as sandbox:
+            seen = sandbox.observe(JAX_NAME, statements, cases)
+            assert judge(exercise, seen, expected.reference, expected.specimens).verdict == "met"
+    assert filled and sorted((tmp_path / "cache").iterdir()) == filled

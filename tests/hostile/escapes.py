@@ -24,7 +24,7 @@ HOSTILE = [
     ),
     body(
         "talks to this machine, by number and by name",
-        "PermissionError|gaierror|OSError",
+        "URLError",
         """
         import socket, urllib.request
         try:
@@ -77,7 +77,7 @@ HOSTILE = [
         import ctypes, os
         libc = ctypes.CDLL(None, use_errno=True)
         found = []
-        for flag in (0x10000000, 0x20000, 0x40000000, 0x20000000, 0x8000000, 0x80):
+        for flag in (0x10000000, 0x20000, 0x40000000, 0x20000000, 0x8000000):
             if libc.unshare(flag) == 0:
                 found.append(hex(flag))
             if libc.syscall(56, flag | 17, 0, 0, 0, 0) >= 0:

@@ -47,7 +47,7 @@ HOSTILE = [
     sent("sends a pickle", "Garbled", "frame(__import__('pickle').dumps(os.getcwd))"),
     sent("announces four gigabytes", "Garbled", 'b"\\xff\\xff\\xff\\xff" + b"x" * 1000'),
     sent("announces less than it sends", "Garbled", 'struct.pack(">I", 3) + b"x" * 1000'),
-    sent("sends nothing", "Ended|Garbled", ""),
+    sent("sends nothing", "Ended", ""),
     sent("sends half a message", "Garbled", "reply(pack(1.0))[:-5]"),
     sent("sends two messages", "Garbled", "reply(pack(1.0)), reply(pack(1.0))"),
     sent("sends 100,000 nested lists", "Garbled", 'reply(b"\\x91" * 100_000 + b"\\xc0")'),
@@ -147,8 +147,9 @@ def trainable_fraction(model):
         "answers twice, as two processes",
         "Seen|Garbled",
         """
-        import os
-        os.fork()
+        import os, sys
+        if not hasattr(sys, "twice"):
+            sys.twice = os.fork()
         return 2.0
         """,
     ),
@@ -171,12 +172,12 @@ def trainable_fraction(model):
     ),
     whole(
         "replaces the channel in the server's own modules",
-        "Ended|Garbled",
+        "Seen|Garbled",
         """
         import io, os, sys
 
-        server = sys.modules["inside.answer"]
-        server.write_frame = lambda stream, frame: stream.write(b"\\0\\0\\0\\4\\xc3\\xc3\\xc3\\xc3")
+        ours = sys.modules["inside.answer"]
+        ours.write_frame = ours.encode = lambda *a: b"\\0\\0\\0\\4\\xc3\\xc3\\xc3\\xc3"
 
         def trainable_fraction(model):
             return 2.0

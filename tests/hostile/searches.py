@@ -92,7 +92,8 @@ HOSTILE = [
         gc.unfreeze()
         secret = "".join(map(chr, [50, 55, 49, 56, 50, 56, 49, 56, 50, 56]))
         def tells(item):
-            if type(item).__name__ in ("Book", "Report", "Sandbox", "Box", "Runner"):
+            own = type(item).__module__.startswith("grader.")
+            if own and type(item).__name__ in ("Book", "Report", "Sandbox", "Box", "Runner"):
                 return True
             if type(item) is dict:
                 return any(type(key) is str and secret in key for key in list(item))
@@ -126,8 +127,6 @@ HOSTILE = [
         "scans its own memory for what the server left there",
         "LookupError",
         """
-        import re
-        secret = re.compile(b"2718281[8]28")  # which this pattern itself does not match
         with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb") as memory:
             for line in maps:
                 place, flags, *_ = line.split()
@@ -136,8 +135,9 @@ HOSTILE = [
                 start, end = (int(part, 16) for part in place.split("-"))
                 try:
                     memory.seek(start)
-                    if secret.search(memory.read(end - start)):
-                        return line
+                    for part in memory.read(end - start).split(b"27182818")[1:]:
+                        if part.startswith(b"2" + b"8"):
+                            return line
                 except (OSError, ValueError, OverflowError):
                     continue
         raise LookupError
@@ -189,7 +189,7 @@ HOSTILE = [
                 text = os.pread(number, 10_000_000, 0)
             except OSError:
                 continue
-            if b"seed 2" in text or b"tied weights" in text:
+            if b"see" + b"d " in text or b"tied" + b" weights" in text:
                 return str(number)
         raise LookupError
         """,

@@ -12,11 +12,21 @@ HOSTILE = [
             def __ne__(self, other): return False
             __lt__ = __le__ = __gt__ = __ge__ = __eq__
             def __hash__(self): return 0
+
+        def trainable_fraction(model):
+            return Equal()
+        """,
+    ),
+    whole(
+        "returns an object that has every attribute and is its own result",
+        "Seen|ValueError",
+        """
+        class Everything:
             def __getattr__(self, name): return self
             def __call__(self, *a, **k): return self
 
         def trainable_fraction(model):
-            return Equal()
+            return Everything()
         """,
     ),
     whole(
