@@ -103,12 +103,13 @@ def _changed_node(node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.If | ast.IfExp):
         negated = ast.UnaryOp(ast.Not(), node.test)
         yield _called(node.test, "condition negated"), partial(setattr, node, "test", negated)
-    for place, condition in enumerate(getattr(node, "ifs", ())):
+    filters: list[ast.expr] = getattr(node, "ifs", [])
+    for place, condition in enumerate(filters):
         negated = ast.UnaryOp(ast.Not(), condition)
         words = _called(condition, "filter negated")
-        yield words, partial(operator.setitem, node.ifs, place, negated)
+        yield words, partial(operator.setitem, filters, place, negated)
         words = _called(condition, "filter dropped")
-        yield words, partial(operator.setitem, node.ifs, place, ast.Constant(True))
+        yield words, partial(operator.setitem, filters, place, ast.Constant(True))
     if isinstance(node, ast.Call):
         for place, keyword in enumerate(node.keywords):
             if keyword.arg:

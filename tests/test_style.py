@@ -1,0 +1,21 @@
+"""Style and types are clean everywhere."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = {
+    "lint": ["ruff", "check"],
+    "format": ["ruff", "format", "--check"],
+    "types": ["mypy"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_style(name):
+    command = [sys.executable, "-m", *COMMANDS[name]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
