@@ -32,13 +32,14 @@ def read_pins() -> dict[str, str]:
 
 
 PINS = read_pins()
-ASKED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+EXTRAS = PROJECT["optional-dependencies"]
+ASKED = sorted({*PROJECT["dependencies"], *(text for extra in EXTRAS.values() for text in extra)})
 
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, metadata.Distribution]:
-    """Everything that `parameter-locking[test]` draws on this machine, by name."""
-    found, todo = set(), [Requirement("parameter-locking[test]")]
+    """Everything that the project draws on this machine with all its extras, by name."""
+    found, todo = set(), [Requirement(f"parameter-locking[{','.join(EXTRAS)}]")]
     while todo:
         for need in needs_of(todo.pop()):
             if (key := (canonicalize_name(need.name), frozenset(need.extras))) not in found:
