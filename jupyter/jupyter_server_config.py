@@ -10,7 +10,7 @@ COURSE = Path(__file__).resolve().parent.parent
 
 # What a learner has no use for in the file browser. Their own files stay in view whatever they
 # are called: patterns are kept to names that the project itself uses.
-MACHINERY = ["grader", "paramlock", "tests", "benchmarks", "jupyter", "build", "course.py"]
+MACHINERY = ["docs", "grader", "paramlock", "tests", "benchmarks", "jupyter", "build", "course.py"]
 PAPERS = ["README.md", "CONTRIBUTING.md", "LICENSE", "LICENSE-CONTENT", "NOTICE"]
 SETTINGS = ["pyproject.toml", "constraints.txt", "environment.yml"]
 CACHES = ["__pycache__", "*.pyc", "*.egg-info", ".DS_Store", "*~"]
