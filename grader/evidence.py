@@ -128,7 +128,8 @@ def mismatch(seen: Any, expected: Any, where: str = "your answer") -> str | None
         return None
     if _form(seen) == _form(expected) or {_form(seen), _form(expected)} == {"None", "a text"}:
         return None
-    return f"{where} is {_form(seen)}, where {_form(expected)} was expected"
+    forgotten = " Is a `return` missing?" if seen is None else ""
+    return f"{where} is {_form(seen)}, where {_form(expected)} was expected.{forgotten}"
 
 
 def _mismatched_keys(seen: dict, expected: dict, where: str) -> str | None:

@@ -36,6 +36,8 @@ class Feedback:
 
 def tally(report: Report) -> str:
     """The first line: how many claims and points."""
+    if report.missing:
+        return f"not found. {report.missing}"
     if report.verdict == "not attempted":
         return (
             "not attempted yet. Put your code in place of `raise NotAttempted`, run that cell, "

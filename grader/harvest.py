@@ -15,6 +15,7 @@ import re
 import symtable
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
@@ -127,7 +128,7 @@ def take(statements: Sequence[Statement], name: str) -> list[Statement]:
     answered = [s for s in statements if not (name in s.binds and s.is_stub)]
     pool = answered if any(name in s.binds for s in answered) else list(statements)
     if not any(name in statement.binds for statement in pool):
-        raise NotFound(f"No cell defines `{name}`.")
+        raise NotFound(f"No cell defines `{name}`.{_near(pool, name)}")
     kept = set(_needed(pool, name, whole=False))
     wanted = [used for place in kept for used in pool[place].uses]
     seen = set[str]()
@@ -141,6 +142,13 @@ def take(statements: Sequence[Statement], name: str) -> list[Statement]:
     if any(_unbound(pool, seen)):
         kept |= {place for place, statement in enumerate(pool) if statement.is_star_import}
     return [pool[place] for place in sorted(kept)]
+
+
+def _near(pool: Sequence[Statement], name: str) -> str:
+    """A sentence that points to a function whose name is like the one looked for."""
+    bound = [other for statement in pool for other in statement.binds if not statement.is_import]
+    like = [other for other in bound if name in other] or get_close_matches(name, bound, n=1)
+    return f" There is `{like[0]}`: was it renamed?" if like else ""
 
 
 def _needed(pool: Sequence[Statement], name: str, whole: bool) -> Iterator[int]:
@@ -176,6 +184,19 @@ def _unbound(pool: Sequence[Statement], names: Iterable[str]) -> Iterator[str]:
 def statements(cells: Iterable[str]) -> list[Statement]:
     """The top-level statements of all cells; what is not Python is passed over."""
     return [Statement(source) for cell in cells for source in _pieces(python_of(cell))]
+
+
+def unreadable(cells: Iterable[str]) -> list[str]:
+    """What Python says of each cell that it cannot read: 'code cell 3, line 2: invalid syntax'."""
+    found = []
+    for place, cell in enumerate(cells, start=1):
+        try:
+            ast.parse(python_of(cell))
+        except SyntaxError as error:
+            found.append(f"code cell {place}, line {error.lineno}: {error.msg}")
+        except (ValueError, RecursionError, MemoryError):
+            found.append(f"code cell {place}: not Python")
+    return found
 
 
 def python_of(cell: str) -> str:

@@ -38,11 +38,15 @@ class Belief(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """All outcomes of one exercise. `belief` is None where the evidence matches no specimen."""
+    """All outcomes of one exercise. `belief` is None where the evidence matches no specimen.
+
+    `missing` says why there was nothing to run, where no answer was found.
+    """
 
     exercise: str
     outcomes: list[Outcome]
     belief: Belief | None = None
+    missing: str = ""
 
     @property
     def verdict(self) -> Verdict:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from grader import book, registry
 from grader.evidence import Observations, Unattempted
-from grader.exercise import Challenge, Exercise
+from grader.exercise import Exercise
 from grader.feedback import Feedback
-from grader.harvest import NotFound, Statement, Unusable, cells_of, statements, take
+from grader.harvest import NotFound, Unusable, cells_of, statements, take, unreadable
 from grader.judge import judge
 from grader.runner import Runner
 
@@ -23,41 +23,50 @@ def check_notebooks(
         Unusable: a file cannot be read, or answers no exercise of the course. All files are read
             before the first answer runs.
     """
-    read = [(path, statements(cells_of(path))) for path in paths]
-    asked = [(path, pool, asked_in(pool, path)) for path, pool in read]
+    notebooks = [Notebook(path) for path in paths]
     with Runner() as runner:
-        for path, pool, exercises in asked:
-            for exercise in exercises:
-                yield path, check_answer(exercise, pool, runner, seed)
+        for notebook in notebooks:
+            for exercise in notebook.exercises:
+                yield notebook.path, notebook.checked(exercise, runner, seed)
 
 
-def asked_in(pool: Sequence[Statement], path: Path) -> list[Exercise]:
-    """All exercises of every lab of which the notebook answers at least one."""
-    known = [registry.find(name) for name in registry.names()]
-    bound = {name for statement in pool for name in statement.binds}
-    labs = {exercise.lesson for exercise in known if exercise.name in bound}
-    if not labs:
-        raise Unusable(
-            f"{path} defines no function of any exercise. `python -m grader list` names them."
-        )
-    return [exercise for exercise in known if exercise.lesson in labs]
+class Notebook:
+    """The statements of a notebook, and which exercises they answer."""
 
+    def __init__(self, path: Path) -> None:
+        """Raises `Unusable`: the file cannot be read, or answers no exercise."""
+        cells = cells_of(path)
+        self.path = path
+        self.pool = statements(cells)
+        self.unread = unreadable(cells)
+        self.exercises = self._asked()
 
-def check_answer(
-    exercise: Exercise, pool: Sequence[Statement], runner: Runner, seed: int | None = None
-) -> Feedback:
-    """Feedback on one exercise from the statements of a notebook."""
-    seeds = book.PUBLIC_SEEDS if seed is None else (seed,)
-    known = book.evidence(exercise, seeds)
-    seen = _observed(exercise, pool, runner, exercise.cases(seeds))
-    return Feedback(judge(exercise, seen, known.reference, known.specimens), exercise.note)
+    def _asked(self) -> list[Exercise]:
+        """All exercises of every lab that it answers a part of, in the order it answers them."""
+        places = {name: i for i, statement in enumerate(self.pool) for name in statement.binds}
+        known = [registry.find(name) for name in registry.names()]
+        labs = {exercise.lesson for exercise in known if exercise.name in places}
+        if not labs:
+            raise Unusable(
+                f"{self.path} defines no function of any exercise. "
+                f"`python -m grader list` names them.{self._unread_words()}"
+            )
+        asked = [exercise for exercise in known if exercise.lesson in labs]
+        return sorted(asked, key=lambda exercise: places.get(exercise.name, len(self.pool)))
 
+    def _unread_words(self) -> str:
+        return f" Python cannot read {'; '.join(self.unread)}." if self.unread else ""
 
-def _observed(
-    exercise: Exercise, pool: Sequence[Statement], runner: Runner, cases: Challenge
-) -> Observations:
-    try:
-        answer = take(pool, exercise.name)
-    except NotFound:
-        return dict.fromkeys(cases, Unattempted())
-    return runner.observe(exercise.name, [statement.source for statement in answer], cases)
+    def checked(self, exercise: Exercise, runner: Runner, seed: int | None = None) -> Feedback:
+        """Feedback on one exercise."""
+        seeds = book.PUBLIC_SEEDS if seed is None else (seed,)
+        known, cases = book.evidence(exercise, seeds), exercise.cases(seeds)
+        try:
+            answer = [statement.source for statement in take(self.pool, exercise.name)]
+        except NotFound as error:
+            nothing: Observations = {case: Unattempted() for case in cases}
+            report = judge(exercise, nothing, known.reference, known.specimens)
+            report.missing = f"{error}{self._unread_words()}"
+            return Feedback(report)
+        seen = runner.observe(exercise.name, answer, cases)
+        return Feedback(judge(exercise, seen, known.reference, known.specimens), exercise.note)

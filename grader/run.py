@@ -6,13 +6,17 @@ import copy
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from sysconfig import get_path
 from types import TracebackType
 from typing import Any
 
 from grader.evidence import Observation, Observations, Raised, Seen, Unattempted, plain
 from grader.exercise import Challenge, Exercise, Inputs, NotAttempted
 
-OURS = str(Path(__file__).parent)
+OTHERS = (
+    str(Path(__file__).parent),
+    *(get_path(name) for name in ("stdlib", "purelib", "platlib")),
+)
 
 
 def observations(
@@ -35,6 +39,6 @@ def _observation(exercise: Exercise, candidate: Callable[..., Any], inputs: Inpu
 
 
 def candidates_frames(trace: TracebackType | None) -> str:
-    """The traceback without our own frames: whoever reads it wrote only the others."""
+    """The traceback without our own frames and those of libraries: what is left is the author's."""
     frames = traceback.extract_tb(trace)
-    return "".join(traceback.format_list([f for f in frames if not f.filename.startswith(OURS)]))
+    return "".join(traceback.format_list([f for f in frames if not f.filename.startswith(OTHERS)]))

@@ -1,8 +1,14 @@
 """What all tests share: one thread each, and the figures they measure, shown at the end."""
 
 import os
+import signal
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; children inherit it
+
+
+# A shell that starts the tests in its background has them ignore Ctrl-C, and so would every
+# program they start; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter):
