@@ -8,18 +8,20 @@
 # Write your code in place of `raise NotAttempted`, run the cell, then run the `check` cell under
 # it. The answer to a check is what your code *did*: numbers, names of parameters, perhaps a belief
 # that would explain them, and a question. `hint(name_of_the_function)` gives one hint a call.
-# Nothing is hidden: grading asks for the same, with other numbers.
+# Nothing is hidden: grading asks for the same, with other numbers. The first check takes some
+# seconds, since JAX compiles. One that never ends is stopped with the square button above.
 
 # %%
 import copy
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
-from flax import nnx
+from flax import linen, nnx
+from jax.tree_util import tree_map_with_path
+from torch import nn
 
 from grader import NotAttempted, check, hint
 

@@ -21,11 +21,12 @@
 #
 # - say which of `requires_grad=False`, `detach` and `no_grad` stops what;
 # - freeze part of a JAX pytree by path, and with an optax transformation;
-# - name six things that move a frozen layer, and predict how far some of them carry it;
+# - name six things that move a frozen layer, numbered where they turn up, and predict how far some
+#   of them carry it;
 # - prove that a layer stayed, with a test that a broken freeze does not pass;
-# - say what freezing saves, and why freezing the top saves little.
+# - say what freezing saves, and why freezing the top saves at most half as much as the bottom.
 #
-# **Minutes:** 75 to read and run. **It rests on** Python, gradient descent, and a first meeting
+# **Minutes:** 80 to read and run. **It rests on** Python, gradient descent, and a first meeting
 # with PyTorch or JAX; what you need of the other is explained where it comes up. Where you see
 # *Predict*, write your guess down before you read on. A wrong guess is the useful kind.
 
@@ -33,6 +34,8 @@
 import math
 import time
 from copy import deepcopy
+from functools import reduce
+from operator import getitem
 
 import jax
 import jax.numpy as jnp
@@ -197,9 +200,12 @@ assert slope == w.grad.item()
 # %% [markdown]
 # ## Zeroing gradients on a pytree by path
 #
-# In Flax's *linen* a model's parameters live outside of it, in a nested dictionary: a *pytree*. To
-# freeze a layer you need its address there. Flax makes the address up from the class name and a
-# counter. Here are two networks that map 64 numbers to 10.
+# In Flax's *linen* a model's parameters live outside of it, in a nested dictionary: a *pytree*.
+# `@linen.compact` lets a model create its layers while it runs. `init(key, x)` runs it once to
+# learn the shapes and returns fresh parameters; `apply({"params": params}, x)` runs it with yours.
+#
+# To freeze a layer you need its address in the dictionary. Flax makes the address up from the
+# class name and a counter. Here are two networks that map 64 numbers to 10.
 
 
 # %%
@@ -312,6 +318,40 @@ assert swapped["Dense_1"]["kernel"] is kernel and params["Dense_1"]["kernel"] is
 assert swapped["Dense_0"] is params["Dense_0"]  # nobody writes into it, so it is safe to share
 
 # %% [markdown]
+# `deepcopy` looks like the safe way out. **Predict.** Below, one layer stands at two paths, as tied
+# layers do. We copy deeply and write at one path. What does the other hold? And is the dtype of
+# the zeros that of the kernel?
+
+# %%
+layer = {"kernel": jnp.ones(3, jnp.float16)}
+copy = deepcopy({"encoder": layer, "decoder": layer})
+copy["encoder"]["kernel"] = jnp.zeros_like(layer["kernel"])
+print("decoder:", copy["decoder"]["kernel"], copy["decoder"]["kernel"].dtype)
+assert copy["decoder"] is copy["encoder"] and copy["decoder"] is not layer
+assert copy["decoder"]["kernel"].dtype == jnp.float16 and jnp.zeros(3).dtype == jnp.float32
+
+# %% [markdown]
+# **Why.** `deepcopy` keeps sharing: what was one object at two paths is one object in the copy, and
+# both paths got the zeros. `zeros_like` keeps the dtype as well as the shape; `jnp.zeros(3)` would
+# have been float32.
+#
+# Last, the wrong address. **Predict.** Which error does each of these two paths raise, and what
+# does it tell you?
+
+# %%
+for keys in [("dense_0", "kernel"), ("Dense_0", "kernel", "x")]:
+    try:
+        reduce(getitem, keys, params)
+    except (KeyError, TypeError) as error:
+        print("/".join(keys), "raises", type(error).__name__)
+        assert type(error) is TypeError or error.args == ("dense_0",)
+
+# %% [markdown]
+# **Why.** A `KeyError` names one key, here `dense_0`, and not the way to it. A path that goes on
+# below a leaf raises no `KeyError` at all, for there the key meets an array. So check the path
+# yourself, and let your error tell all of it.
+
+# %% [markdown]
 # ## Labels, masks and the order of a chain
 #
 # In JAX the usual place for a freeze is the optimizer. Optax builds optimizers by chaining
@@ -366,8 +406,12 @@ for name, a, arrays in zip(chains, ended, held, strict=True):
 # - `masked(adamw, b)` applies AdamW where the mask is true and passes on *the rest unchanged*. For
 #   $a$ that is its raw gradient, and `apply_updates` **adds** it: $a \leftarrow a + a$, uphill,
 #   doubling at each step. `masked` limits a transformation. It freezes nothing.
+# - `chain(freeze(a), adam)` zeroes the gradient, and $a$ stays only because this Adam is cold: it
+#   has seen no gradient of $a$ but zero. One ordinary step before the freeze, and the same zero
+#   moves $a$ by 0.067. The next section says why.
 # - `chain(freeze(a), adamw)` zeroes the gradient first. Then AdamW decays the weight regardless:
-#   $a \leftarrow a\,(1 - 0.1 \cdot 0.1)$ at each step.
+#   $a \leftarrow a\,(1 - 0.1 \cdot 0.1)$ at each step. Of the six things that move a frozen layer
+#   this is number **(1), AdamW's own decay**.
 # - `chain(adamw, freeze(a))` zeroes the finished update. Nothing is added, so nothing moves. But
 #   AdamW goes on keeping two averages for $a$.
 # - `partition` and `selective_transform` keep $a$ still *and* hold nothing for it: 3 arrays in
@@ -377,6 +421,13 @@ for name, a, arrays in zip(chains, ended, held, strict=True):
 assert ended[0] == 8 and math.isclose(ended[2], 0.99**3, rel_tol=1e-6)
 assert ended[1] == ended[3] == ended[4] == ended[5] == 1
 assert held == (3, 5, 5, 5, 3, 3)
+
+# %%
+adam, start = optax.adam(0.1), {"a": jnp.array(1.0)}
+_, warm = adam.update(start, adam.init(start))
+update, _ = adam.update({"a": jnp.array(0.0)}, warm)
+print(f"after one ordinary step, a zero gradient moves a by {update['a']:.3f}")
+assert abs(update["a"] + 0.067) < 5e-4
 
 # %% [markdown]
 # Order matters in another way. Clipping by the *global* norm looks at all gradients together. If
@@ -403,9 +454,8 @@ assert 99 < steps[1]["b"] / steps[0]["b"] < 101
 #
 # ## Zeroed gradients against zeroed updates
 #
-# For plain gradient descent the two are one. For an optimizer with memory they are not. It is
-# sometimes said that zeroing the gradients makes the memory collapse to zero. Let us look inside:
-# we feed one weight a prescribed list of gradients and watch the state.
+# For plain gradient descent the two are one. For an optimizer with memory they are not. Let us look
+# inside: we feed one weight a prescribed list of gradients and watch the state.
 
 
 # %%
@@ -445,12 +495,12 @@ print(f"update zeroed: {discarded[-1, 1]:.3f}")
 print(f"travelled: {travelled[0]:.2f} in the first step, {travelled[-1]:.2f} in all")
 
 # %% [markdown]
-# **Why.** A zero enters the averages like any other gradient. They do not collapse, they fade:
+# **Why.** A zero enters the averages like any other gradient. They do not drop to zero, they fade:
 #
 # $$m_{k+j} = \beta_1^{\,j}\, m_k, \qquad v_{k+j} = \beta_2^{\,j}\, v_k .$$
 #
-# While $m$ fades, the update is not zero. After $k$ steps of training, $n$ steps with zero
-# gradient carry the weight by
+# While $m$ fades, the update is not zero: number **(2), Adam's averages**. After $k$ steps of
+# training, $n$ steps with zero gradient carry the weight by
 #
 # $$\eta \sum_{j=1}^{n} \frac{\hat m_{k+j}}{\sqrt{\hat v_{k+j}} + \epsilon}, \qquad
 # \hat m_{k+j} = \frac{\beta_1^{\,j} m_k}{1-\beta_1^{\,k+j}}, \quad
@@ -526,12 +576,15 @@ assert error < 1e-5 and 0.3 < share < 0.45
 # Which route is better depends on what comes next. With zeroed updates the averages stay current,
 # at the price of computing gradients that nobody uses. With zeroed gradients the state goes stale:
 # $m$ halves every 7 steps and $v$ every 693, so a layer unfrozen later begins with a memory of a
-# past that is gone. To hold no state at all, as `partition` does, avoids both.
+# past that is gone. To hold no state at all, as `partition` does, avoids both, and has a price of
+# its own: a layer unfrozen later starts cold. Adam's first step is a full learning rate, even for a
+# gradient of 0.001.
 
 # %%
 half_lives = [round(math.log(0.5) / math.log(beta)) for beta in (0.9, 0.999)]
-print("half-lives of m and v:", half_lives)
-assert half_lives == [7, 693]
+first_step = -adam_history([0.001])[0, 0]
+print("half-lives of m and v:", half_lives, f" cold first step: {first_step:.3f}")
+assert half_lives == [7, 693] and abs(first_step - 1) < 1e-4
 
 # %% [markdown]
 # Now try it with other numbers. We train $k$ steps at gradient 1, then zero the gradient. Distance
@@ -593,17 +646,28 @@ coast = explore.Experiment(figure, follow, sliders, alt=alt)
 coast.show()
 
 # %% [markdown]
-# **Why.** Momentum remembers one number, and each step after the freeze multiplies it by $\mu$.
-# The weight coasts $\mu + \mu^2 + \dots = \mu/(1-\mu)$ steps, 9 at $\mu = 0.9$, however long it
-# was trained.
+# **Why.** Number **(3), momentum**, remembers one number, and each step after the freeze multiplies
+# it by $\mu$. The weight coasts $\mu + \mu^2 + \dots = \mu/(1-\mu)$ steps, 9 at $\mu = 0.9$,
+# however long it was trained.
 #
 # Adam's corrected averages are means over the steps *so far*. After one step of training and $j$
 # zeros, $\hat m$ is a mean of $1 + j$ gradients of which one is not zero. It falls faster than
-# $\beta_1^{\,j}$, and 5 steps' worth are left. After some 20 steps $m$ has forgotten its
-# beginning, but $v$, with a memory of a thousand steps, has not: $\hat v$ shrinks like $k/(k+j)$,
-# and dividing by its root stretches the coast to a little over 10. In the long run both effects
-# are gone, and what is left is $r/(1-r)$ with $r = \beta_1/\sqrt{\beta_2}$, about 9. At
-# $\beta_1 = 0$ there is no memory and no drift.
+# $\beta_1^{\,j}$; alone that would leave 2 steps' worth. But $\hat v$ shrinks as well, nearly like
+# $1/(1+j)$, and dividing by its root stretches the 2 to 5.
+
+# %%
+j = np.arange(1, 401)
+m_hat = 0.1 * 0.9**j / (1 - 0.9 ** (1 + j))
+v_hat = 0.001 * 0.999**j / (1 - 0.999 ** (1 + j))
+print(f"m alone: {m_hat.sum():.2f}, divided by the root of v: {(m_hat / v_hat**0.5).sum():.2f}")
+assert abs(m_hat.sum() - 2) < 0.02 and abs((m_hat / v_hat**0.5).sum() - 5) < 0.02
+assert np.allclose(v_hat[:40], 1 / (1 + j[:40]), rtol=0.03)
+
+# %% [markdown]
+# After some 20 steps $m$ has nearly forgotten its beginning, but $v$, with a memory of a thousand
+# steps, has not: $\hat v$ shrinks like $k/(k+j)$, and the coast grows to a little over 10. In the
+# long run both effects are gone, and what is left is $r/(1-r)$ with $r = \beta_1/\sqrt{\beta_2}$,
+# about 9. At $\beta_1 = 0$ there is no memory and no drift.
 
 # %%
 ks = np.arange(1, 201)
@@ -701,15 +765,17 @@ figures.show_table(title, list(optimizers), ways, percent, kinds, alt)
 # **Why**, column by column.
 #
 # - *Gradient zeroed* and *flag, zeros left* agree to the bit: both hand the optimizer a zero. Then
-#   decay, momentum and Adam's averages do what they always do. Only an optimizer without memory
-#   and without decay stays put.
-# - *Flag set late*: between `backward` and `step` the gradient is already there. One full step is
-#   taken, and there would be more if the next `zero_grad` did not remove the gradient.
+#   decay, momentum and Adam's averages do what they always do. Only an optimizer with nothing
+#   remembered and no decay stays put: plain SGD, and Adam while it is cold.
+# - *Flag set late*: between `backward` and `step` the gradient is already there. This is number
+#   **(4), a gradient left over**. One full step is taken, and there would be more if the next
+#   `zero_grad` did not remove the gradient.
 # - *Flag, grad None*: the optimizer skips the parameter altogether, memory, decay and all.
 #
-# Now read the rows for decay. `weight_decay` in `SGD` and `Adam` adds $\lambda w$ to the gradient.
-# In `AdamW` it acts on the weight directly, $w \leftarrow (1-\eta\lambda)\,w$. After five cold
-# steps $1 - 0.999^5$ is gone, half a percent.
+# Now read the rows for decay. `weight_decay` in `SGD` and `Adam` adds $\lambda w$ to the gradient,
+# even to one of zeros: number **(5), decay by way of the gradient**. In `AdamW` it acts on the
+# weight directly, $w \leftarrow (1-\eta\lambda)\,w$. After five cold steps $1 - 0.999^5$ is gone,
+# half a percent.
 
 # %%
 columns = dict(zip(ways, zip(*table, strict=True), strict=True))
@@ -725,7 +791,8 @@ assert abs(columns["gradient zeroed"][6] - (1 - 0.999**5)) < 1e-5
 # All of the above was about parameters. A BatchNorm layer also has *buffers*: a running mean and a
 # running variance, which stand in for the batch's own in `eval()` mode. In `train()` mode each
 # forward pass pulls them towards the batch: $r \leftarrow 0.9\,r + 0.1\,\mu$. No gradient takes
-# part, so no gradient switch can stop it. Not even `no_grad`.
+# part, so no gradient switch can stop it. Not even `no_grad`. This is the last of the six: number
+# **(6), BatchNorm's statistics**.
 
 
 # %%
@@ -802,6 +869,11 @@ assert not np.any(drift["once"][:11]) and np.all(drift["once"][11:] > 0)
 # Flax's newer module system, *nnx*, keeps state inside the module and picks what to train with a
 # *filter*. The one below picks the parameters of `head`. BatchNorm's mean is a `BatchStat` and no
 # `Param`: the filter does not train it, and does not protect it either.
+#
+# Four names are new. `nnx.Rngs(0)` hands out random keys for the starting values. `wrt=only_head`
+# tells the optimizer which variables are its own. `nnx.DiffState(0, only_head)` tells `nnx.grad` to
+# differentiate argument 0, the model, by those same variables. `nnx.jit` compiles a step that
+# changes model and optimizer in place.
 
 
 # %%
@@ -830,7 +902,7 @@ def nnx_step(model, optimizer):
 
 
 # %%
-def what_moved():
+def one_step_moves():
     """Take a step; say whether the body's kernel, the norm's mean and the head's kernel moved."""
     watched = [tagger.body.kernel, tagger.norm.mean, tagger.head.kernel]
     before = [np.array(variable) for variable in watched]
@@ -842,17 +914,33 @@ def what_moved():
 # **Predict.** One step with that filter. Which of the three move? And after `tagger.norm.eval()`?
 
 # %%
-by_filter = what_moved()
+by_filter = one_step_moves()
 tagger.norm.eval()
-by_filter_and_eval = what_moved()
+by_filter_and_eval = one_step_moves()
 print("moved:           body kernel, norm mean, head kernel")
 print("filter           ", by_filter, "\nfilter and eval()", by_filter_and_eval)
 assert by_filter == [False, True, True] and by_filter_and_eval == [False, False, True]
 
 # %% [markdown]
-# As in torch, a later `tagger.train()` undoes it. In *linen* the statistics are a collection of
-# their own, which `apply` returns beside the output, and nothing changes unless you store what
-# came back. **Predict.** If you do not store it, is the layer frozen?
+# As in torch, `train()` and `eval()` set the mode of a whole model or of one sub-module, and the
+# last call wins. **Predict.** In which order do you call `tagger.train()` and `tagger.norm.eval()`,
+# if all but the norm should be in training mode?
+
+# %%
+tagger.train()
+assert one_step_moves() == by_filter  # the eval() from above is undone
+tagger.norm.eval()
+assert one_step_moves() == by_filter_and_eval
+print("train() on the whole first, then eval() on the frozen part; steps:", optimizer.step[...])
+assert optimizer.step[...] == 4
+
+# %% [markdown]
+# All 4 steps used one `optimizer`. Build it once, before the first batch: Adam's averages live in
+# it, and a new one for each batch would forget them.
+#
+# In *linen* the statistics are a collection of their own, which `apply` returns beside the output,
+# and nothing changes unless you store what came back. **Predict.** If you do not store it, is the
+# layer frozen?
 
 # %%
 norm = linen.BatchNorm(use_running_average=False)
@@ -994,9 +1082,29 @@ print("substring:", sorted(by_substring), " path:", sorted(by_path))
 assert len(by_substring) == 4 and by_path == {"layer1"}
 
 # %% [markdown]
-# The dot makes the difference: a parameter lies in the module at path `p` if its name starts with
-# `p` *and a dot*.
-#
+# The dot makes the difference: a parameter lies in the module at path `p` if *one of its names*
+# starts with `p` *and a dot*. One of them, because a tied weight has several, and
+# `named_parameters()` lists the first only. **Predict.** Below, the output layer shares the matrix
+# of the input layer. Which of its parameters does a search by name find?
+
+# %%
+tied = nn.Sequential(nn.Embedding(100, 16), nn.Linear(16, 100, bias=False))
+tied[1].weight = tied[0].weight
+by_name = [name for name, _ in tied.named_parameters() if name.startswith("1.")]
+by_module = list(tied[1].parameters())
+print("in the output layer, by name:", len(by_name), " asked of the module:", len(by_module))
+assert by_name == [] and len(by_module) == 1 and by_module[0] is tied[0].weight
+
+# %% [markdown]
+# **Why.** Its one weight is listed as `0.weight`, so the recipe with the dot finds nothing. It also
+# finds nothing for the path `""`, which is the whole model: no name starts with a dot. Safer is to
+# ask the module for its `parameters()`, and to compare tensors and not names.
+
+# %%
+assert [name for name, _ in tied.named_parameters()] == ["0.weight"]
+assert dict(tied.named_modules())[""] is tied and len(list(tied.parameters())) == 1
+
+# %% [markdown]
 # ## What freezing saves
 #
 # A training step has three costs: the forward pass, the gradient for the weights, and the gradient
@@ -1051,10 +1159,13 @@ print("highest n frozen, n = 0...5:", *(f"{share:.2f}" for share in from_above))
 print(f"forward pass alone: {forward / full:.2f}")
 assert 0.33 < from_below[5] < 0.35 and 0.65 < from_above[5] < 0.69
 assert 0 <= from_below[5] - forward / full < 0.01
+assert np.all(1 - from_above <= (1 - from_below) / 2)
 
 # %%
 figure, axes = figures.chart(
-    "Freezing from below saves two thirds, from above one third", "n, frozen of 6", "cost of a step"
+    "Freezing saves up to two thirds from below, up to one third from above",
+    "n, frozen of 6",
+    "cost of a step",
 )
 n, blue = np.arange(6), COLOURS["frozen"]
 striped = {"color": "white", "edgecolor": blue, "hatch": "///", "label": "highest n frozen"}
@@ -1069,9 +1180,9 @@ figures.show(figure, alt)
 
 # %% [markdown]
 # **Why.** Freeze from below, and the backward pass ends early: under the lowest trainable layer
-# nobody waits for the signal. What remains is the forward pass, a third. Freeze from above, and
-# the signal must still cross every frozen layer on its way down. Only the gradients for the
-# weights are saved.
+# nobody waits for the signal. With all but the head frozen the forward pass remains, a third.
+# Freeze from above, and the signal must still cross every frozen layer on its way down. Only the
+# gradients for the weights are saved: at every $n$ at most half of what freezing from below saves.
 #
 # Arithmetic is not time. Normalisation and memory traffic are not counted, and small operations
 # wait on overhead. So we measure too, and ask the clock only what any machine can answer.
@@ -1097,12 +1208,10 @@ assert 0.1 < ratio < 0.75
 # %% [markdown]
 # Freezing saves memory too: a frozen parameter needs no gradient and no optimizer state, and Adam
 # keeps two numbers for each weight. When you count what is trainable, count tensors and not names.
-# **Predict.** Below, the output layer shares the matrix of the input layer. How many weights has
+# **Predict.** `tied`, from the section before, has one matrix under two names. How many weights has
 # the model, by name and by tensor?
 
 # %%
-tied = nn.Sequential(nn.Embedding(100, 16), nn.Linear(16, 100, bias=False))
-tied[1].weight = tied[0].weight
 by_name = sum(tensor.numel() for tensor in tied.state_dict().values())
 by_tensor = sum(p.numel() for p in tied.parameters())
 print("by name:", by_name, " by tensor:", by_tensor)
@@ -1169,9 +1278,27 @@ assert math.isnan(0.0 * jnp.nan) and math.isnan(0.0 * jnp.inf)
 #
 # *FreezeOut* (Brock and others, 2017) trains layer $i$ only for a share $t_i$ of the run, from
 # $t_0$ for the lowest to 1 for the highest. Its learning rate follows a cosine that reaches zero
-# at $t_i$; from there on the layer is frozen. The rate starts at $\eta / t_i$, so that every layer
-# gets the same total. The authors report a speed-up of 20 % for ResNets without loss of accuracy,
-# and no gain for VGG networks.
+# at $t_i$; from there on the layer is frozen. The rate starts at $\eta / t_i$, and so every layer
+# gets the same total, whatever its $t_i$:
+#
+# $$\int_0^{t_i} \frac{\eta}{t_i} \cdot \frac{1 + \cos(\pi t / t_i)}{2} \, dt = \frac{\eta}{2} .$$
+
+
+# %%
+def cosine(now, end):
+    """Return rate / eta at the share ``now`` of the run, for a layer that trains until ``end``."""
+    return (1 + np.cos(np.pi * np.minimum(now / end, 1))) / (2 * end)
+
+
+# %%
+run = np.linspace(0, 1, 100_001)
+totals = [cosine(run, end).mean() for end in np.linspace(0.5, 1, 6)]
+print("total / eta, for six values of t:", *(f"{total:.3f}" for total in totals))
+assert np.allclose(totals, 0.5, atol=1e-4)
+
+# %% [markdown]
+# On CIFAR images the authors report savings of up to 20 % of the time. The price was a loss in
+# accuracy of 3 % for DenseNets and none for ResNets; for VGG networks nothing was gained.
 #
 # We repeat it with our convolutions: six epochs, $t_i$ evenly spaced from $t_0 = \tfrac12$. To
 # freeze means all three now: flag, gradient `None`, and `eval()` for BatchNorm.
@@ -1195,24 +1322,25 @@ def freezeout(first_end, seed, epochs=6, rate=0.05):
     """Train with FreezeOut; return test accuracy and cost relative to training everything."""
     torch.manual_seed(seed)
     model, ends, spent = conv_net(), np.linspace(first_end, 1, 6), []
+    data = list(batches(train_x, train_y, epochs))
     groups = [{"params": list(module.parameters())} for module in model]
     optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9)
 
     def before_step():
-        now = len(spent) / (epochs * 43)
+        now = len(spent) / len(data)
         spent.append(from_below[sum(not module.training for module in model)])
         for module, group, end in zip(model, optimizer.param_groups, ends, strict=True):
-            group["lr"] = rate / end * (1 + math.cos(math.pi * min(now / end, 1))) / 2
+            group["lr"] = rate * float(cosine(now, end))
             if now >= end:
                 freeze(module)
 
-    train(model, optimizer, batches(train_x, train_y, epochs), before_step)
+    train(model, optimizer, data, before_step)
     return accuracy(model, test_x, test_y), np.mean(spent)
 
 
 # %% [markdown]
-# **Predict.** How much arithmetic does it save with $t_0 = \tfrac12$, and what does it cost in
-# accuracy?
+# **Predict.** How much arithmetic does it save with $t_0 = \tfrac12$? And does it cost more than 2
+# points of accuracy?
 
 # %%
 plain = np.array([freezeout(1.0, seed) for seed in range(3)])
@@ -1229,7 +1357,7 @@ assert min(plain[:, 0].min(), early[:, 0].min()) > 0.96
 
 # %%
 figure, axes = figures.chart(
-    "FreezeOut saves a fifth of the arithmetic at the same accuracy",
+    "FreezeOut saves a fifth of the arithmetic; accuracy within 2 points",
     "arithmetic, relative",
     "test accuracy, %",
 )
@@ -1243,11 +1371,18 @@ alt = """Test accuracy against arithmetic for three seeds each. Training everyth
 figures.show(figure, alt)
 
 # %% [markdown]
-# The shape of the published result holds: about a fifth saved, accuracy unchanged within noise.
-# But what we counted is arithmetic and not time, and three seeds on easy digits prove nothing
-# about large networks. The count also bounds the method: even with all but the head frozen for the
-# whole run, a third remains.
-#
+# The shape of the published result holds: about a fifth saved, mean accuracy the same within 2
+# points. That tolerance is ours, and it is wide. At 97 % right, chance alone gives a run on 397
+# images a standard error of 0.9 points, and three seeds on easy digits prove nothing about large
+# networks. What we counted is arithmetic and not time. The count also bounds the method: even with
+# all but the head frozen for the whole run, a third remains.
+
+# %%
+standard_error = math.sqrt(0.97 * 0.03 / len(test_x))
+print(f"standard error of one run: {100 * standard_error:.1f} points")
+assert round(100 * standard_error, 1) == 0.9
+
+# %% [markdown]
 # ## A freeze that is wrong in public code
 #
 # PyTorch's own tutorial on transfer learning has a section *ConvNet as fixed feature extractor*.
@@ -1324,8 +1459,8 @@ def extract(model):
 
 # %% [markdown]
 # **Predict.** After three epochs: how many of the backbone's parameters have changed, and how many
-# of its buffers? By how much have the features of the *original* test digits moved, relative to
-# their size? And how accurate is the *old* head on them?
+# of its buffers? Have the features of the *original* test digits moved by more than 40 % of their
+# size? And does the *old* head lose more than 5 points on them?
 
 # %%
 published = deepcopy(pretrained)
@@ -1484,13 +1619,15 @@ assert np.allclose(ratios / (1 - ratios), [9, 1], atol=0.1)
 # | nothing held for them | leave them out of the optimizer | `partition` by label |
 # | proof | all bits, several steps; something else moved | the same |
 #
-# - Six things move a frozen layer: a gradient left over, momentum, Adam's averages, decay added to
-#   a gradient of zeros, AdamW's own decay, and BatchNorm's statistics.
+# - Six things move a frozen layer: (1) AdamW's own decay, (2) Adam's averages, (3) momentum, (4) a
+#   gradient left over, (5) decay by way of the gradient, (6) BatchNorm's statistics.
 # - A zero gradient is still a gradient. Momentum coasts 9 steps at $\mu = 0.9$, Adam between 5 and
 #   about 10.
 # - `optax.masked` limits a transformation. It freezes nothing.
-# - Freezing from below saves up to two thirds of the arithmetic, from above one third.
-# - Names: match exact paths, refuse unknown ones, and look at the shapes in Flax.
+# - Freezing from below saves up to two thirds of the arithmetic, from above up to one third.
+# - Names: match exact paths, refuse unknown ones with the whole path in the message, and look at
+#   the shapes in Flax. In torch ask the module for its `parameters()`: a tied weight has several
+#   names.
 #
 # ## References
 #

@@ -4,11 +4,50 @@ Two words are used throughout. A parameter is *frozen* when training is meant to
 alone, and *trainable* when training is meant to move it. Whether it *moved* is a measurement,
 and the two need not agree.
 
-Nothing is imported here, so torch users need no JAX and JAX users need no torch:
-
-- ``paramlock.seeding``: seeds and thread counts, fixed in one place
-- ``paramlock.figures``: colours with one meaning each, pictures with alternative text
-- ``paramlock.explore``: slider experiments that answer in under 100 ms
+A public name is fetched from its module when it is first used, so torch users need no JAX and JAX
+users need no torch.
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+PUBLIC = {
+    "certifying": ["certificate", "Certificate", "Comparison"],
+    "watching": ["watch", "Watch"],
+    "locks": ["KINDS", "Kind", "Lock"],
+    "fisher": ["fisher_diagonal"],
+    "ewc": ["anchor", "ewc_penalty"],
+    "transfer": ["transfer_profile"],
+    "mixing": ["MIXINGS", "dct", "hadamard", "hartley", "mix"],
+    "activations": ["STARTS", "activate", "activation_parameters"],
+    "frozen_networks": [
+        "AdaptedLinear",
+        "FixedMixing",
+        "FixedReadout",
+        "FrozenMixingBlock",
+        "FrozenMixingEncoderLayer",
+        "FrozenMixingNetwork",
+        "LearnedActivation",
+        "LowRankAdapter",
+        "mixing_parameter_groups",
+        "quantise_activations",
+    ],
+    "seeding": ["seed_everything"],
+}
+"""The public names by module. `figures` and `explore` are for lessons, which import the modules."""
+
+_HOME = {name: module for module, names in PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'paramlock' has no name {name!r}; see paramlock.__all__")
+    return getattr(import_module(f"paramlock.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

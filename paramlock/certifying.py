@@ -1,0 +1,358 @@
+"""The locking certificate: which parts of a network do not learn, why, and the numbers.
+
+``certificate(model, data, loss)`` measures; the ``Certificate`` it returns is plain numbers, the
+same for each framework. It shows itself as text in a terminal and as HTML in a notebook.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from paramlock.diagnosis import diagnose
+from paramlock.locks import KINDS, Lock
+from paramlock.measure import Measurement, ParameterRecord, ratio, total
+
+SCHEMA = 1  # raised when a key of to_dict() changes its meaning or goes away
+FEW_SAMPLES = 32
+
+
+def certificate(
+    model: Any,
+    data: Any,
+    loss: Callable[[Any, Any], Any],
+    *,
+    optimizer: Any = None,
+    params: Any = None,
+    epsilon: float = 1e-3,
+    delta: float = 0.05,
+) -> Certificate:
+    """Return which parts of ``model`` do not learn, why, and how each lock opens.
+
+    ``model`` is a ``torch.nn.Module``, a ``flax.nnx.Module``, or a ``flax.linen.Module`` (or its
+    apply function) together with its variables as ``params``. It is measured in the modes it is
+    in and left exactly as it was: parameters, buffers, gradients, modes, hooks, random
+    generators, also where ``loss`` raises.
+
+    ``data``: one ``(inputs, targets)`` batch, or a loader of them; samples lie along the first
+    axis. A tuple as inputs holds several arguments, a mapping holds keywords; a batch that is a
+    mapping is given to ``loss`` whole. ``loss(outputs, targets)`` returns one number, the mean
+    over the batch.
+
+    ``optimizer``: torch's, or in JAX a pair ``(optax transformation, its state)`` or an
+    ``nnx.Optimizer``. With it the update ratio is known, the norm of the change that its next
+    step would make over the norm of the parameter; without it a vanishing gradient is judged as
+    plain gradient descent would take it. Under Adam, a vanishing gradient is no lock.
+
+    ``epsilon``: share of the gradient (per weight, root mean square) below which a layer counts
+    as not reached. ``delta``: absolute derivative below which a unit is saturated. A unit is dead
+    where its derivative is zero on all of ``data``.
+
+    Raise ``ValueError`` for no data, shapes that do not fit, parameters without values or of
+    integers, a loss that is no single number or has no graph. Other errors of ``loss`` pass.
+    """
+    measure = _probe(model, params)
+    if not (epsilon > 0 and delta > 0):
+        raise ValueError(f"epsilon and delta are positive, not {epsilon!r} and {delta!r}")
+    options = {} if params is None else {"params": params}
+    measurement = measure(model, data, loss, optimizer=optimizer, delta=delta, **options)
+    return Certificate(measurement, diagnose(measurement, epsilon), epsilon, delta)
+
+
+def _probe(model: Any, params: Any) -> Callable[..., Measurement]:
+    """Return what measures this kind of model; no framework is imported that it does not use."""
+    families = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    if "torch" in families:
+        from paramlock import torch_probe
+
+        return torch_probe.measure
+    if "flax" in families or (callable(model) and params is not None):
+        from paramlock import flax_probe
+
+        return flax_probe.measure
+    raise TypeError(
+        f"model is {type(model).__name__}: pass a torch.nn.Module, a flax.nnx.Module, or a "
+        "flax.linen.Module (or apply function) with params=variables"
+    )
+
+
+@dataclass
+class Certificate:
+    """The numbers of one model on given data, and the locks they show.
+
+    ``locks``: origins only, in the order of the layers. ``measurement``: all numbers.
+    """
+
+    measurement: Measurement
+    locks: list[Lock]
+    epsilon: float
+    delta: float
+
+    @property
+    def cascades(self) -> list[Lock]:
+        """The locks that lock other layers too."""
+        return [lock for lock in self.locks if lock.backward or lock.forward]
+
+    def at(self, place: str) -> list[Lock]:
+        """Return the locks whose origin is ``place``, a path such as ``"encoder.0"``."""
+        return [lock for lock in self.locks if lock.place == place]
+
+    def layers(self) -> list[dict[str, Any]]:
+        """Return a row per layer: its numbers, its lock, and the kind that affects it from afar.
+
+        Keys: layer, kind, weights, frozen, gradient, update, dead, saturated, units, lock, origin.
+        """
+        return list(_layer_rows(self))
+
+    def compare(self, other: Certificate) -> Comparison:
+        """Return what changed from this certificate to a later one of the same model."""
+        return Comparison(self, other)
+
+    def plot(self) -> Any:
+        """Return the network as a strip of layers coloured by lock, as a ``figures.Picture``."""
+        from paramlock import strip
+
+        return strip.picture(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers and locks as plain data; floats that are not finite are strings."""
+        measured = asdict(self.measurement)
+        for record, row in zip(self.measurement.parameters, measured["parameters"], strict=True):
+            row["relative_gradient"] = self.measurement.relative_gradient(record)
+            row["update_ratio"] = record.update_ratio
+        data: dict[str, Any] = plain(
+            {
+                "schema": SCHEMA,
+                "epsilon": self.epsilon,
+                "delta": self.delta,
+                "locks": [lock.to_dict() for lock in self.locks],
+                **measured,
+            }
+        )
+        return data
+
+    def to_json(self) -> str:
+        """Return ``to_dict()`` as JSON."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    def __str__(self) -> str:
+        lines = [_summary(self), *(_lock_text(lock) for lock in self.locks), _table(self)]
+        return "\n".join([*lines, *(f"Note: {note}" for note in _notes(self))])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        locks = "".join(_lock_html(lock) for lock in self.locks)
+        notes = "".join(f"<p>Note: {html.escape(note)}</p>" for note in _notes(self))
+        return (
+            f'<div class="paramlock-certificate"><p><b>{html.escape(_summary(self))}</b></p>'
+            f"{locks}{_table_html(self)}{notes}</div>"
+        )
+
+
+@dataclass
+class Comparison:
+    """What changed between two certificates of one model."""
+
+    before: Certificate
+    after: Certificate
+
+    @property
+    def opened(self) -> list[Lock]:
+        """Locks that are there no more."""
+        still = {(lock.kind, lock.place) for lock in self.after.locks}
+        return [lock for lock in self.before.locks if (lock.kind, lock.place) not in still]
+
+    @property
+    def closed(self) -> list[Lock]:
+        """Locks that are new."""
+        return Comparison(self.after, self.before).opened
+
+    @property
+    def kept(self) -> list[tuple[Lock, Lock]]:
+        """Locks in both, as pairs."""
+        later = {(lock.kind, lock.place): lock for lock in self.after.locks}
+        pairs = ((lock, later.get((lock.kind, lock.place))) for lock in self.before.locks)
+        return [(old, new) for old, new in pairs if new is not None]
+
+    def __str__(self) -> str:
+        lines = [f"- opened: {lock.kind} at {_name(lock.place)}" for lock in self.opened]
+        lines += [f"- new: {lk.kind} at {_name(lk.place)} ({lk.evidence})" for lk in self.closed]
+        lines += [
+            f"- still: {old.kind} at {_name(old.place)}, from {old.value:.3g} to {new.value:.3g}"
+            for old, new in self.kept
+        ]
+        return "\n".join(lines or ["No locks before or after."])
+
+    __repr__ = __str__
+
+
+# --- rows and words
+
+
+def _layer_rows(certificate: Certificate) -> Iterator[dict[str, Any]]:
+    measured = certificate.measurement
+    for layer in measured.layers:
+        records = [p for p in measured.parameters if p.layer == layer.name]
+        sites = [site for site in measured.sites if site.layer == layer.name]
+        gradients = [p.gradient for p in records if p.gradient is not None]
+        yield {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "weights": sum(p.size for p in records),
+            "frozen": sum(p.size for p in records if not p.trainable),
+            "gradient": ratio(total(gradients), measured.gradient) if gradients else None,
+            "update": _update(records),
+            "dead": sum(len(s.dead) for s in sites),
+            "saturated": max((s.flat for s in sites), default=0.0),
+            "units": sum(s.units for s in sites),
+            "lock": lock_over(certificate, layer.name),
+            "origin": origin_of(certificate, layer.name),
+        }
+
+
+def _update(records: list[ParameterRecord]) -> float | None:
+    known = [p for p in records if p.update is not None]
+    return ratio(total(p.update for p in known), total(p.norm for p in known)) if known else None
+
+
+def lock_over(certificate: Certificate, layer: str) -> str:
+    """Return the kind of the first lock at, in or around ``layer``; empty where there is none."""
+    for lock in certificate.locks:
+        if lock.kind == "batchnorm" and lock.place != layer:
+            continue  # a module is named there for the norm layers in it, not for all its layers
+        inside = lock.place in ("", layer) or layer.startswith(lock.place + ".")
+        if inside or (layer and lock.place.startswith(layer + ".")):
+            return lock.kind
+    return ""
+
+
+def origin_of(certificate: Certificate, layer: str) -> str:
+    """Return the kind of the first lock elsewhere that affects ``layer``; empty without one."""
+    affected = (lock.kind for lock in certificate.locks if layer in lock.backward + lock.forward)
+    return next(affected, "")
+
+
+def _name(place: str) -> str:
+    return place or "the whole model"
+
+
+def _summary(certificate: Certificate) -> str:
+    measured = certificate.measurement
+    count = len(certificate.locks)
+    locks = "No locks" if not count else f"{count} lock{'s' * (count != 1)}"
+    weights = sum(p.size for p in measured.parameters)
+    frozen = sum(p.size for p in measured.parameters if not p.trainable)
+    samples = f"{measured.samples} sample{'s' * (measured.samples != 1)}"
+    return f"{locks} in {weights:,} weights ({frozen:,} frozen), on {samples}"
+
+
+def _notes(certificate: Certificate) -> list[str]:
+    measured, notes = certificate.measurement, list(certificate.measurement.notes)
+    if measured.samples < FEW_SAMPLES and any(site.dead for site in measured.sites):
+        notes.append(f"{measured.samples} samples are few: units may be dead on these only")
+    if measured.optimizer is None and any(k.kind == "vanishing" for k in certificate.locks):
+        notes.append("no optimizer was given: under Adam a vanishing gradient is no lock")
+    return notes
+
+
+def _consequences(lock: Lock) -> list[str]:
+    lines = []
+    if lock.backward:
+        lines.append("behind it, locked by it: " + ", ".join(lock.backward))
+    if lock.forward:
+        lines.append("after it, affected by it: " + ", ".join(lock.forward))
+    return lines
+
+
+def _lock_text(lock: Lock) -> str:
+    head = f"- {lock.kind} at {_name(lock.place)}: {lock.evidence}"
+    rest = [
+        f"cause: {lock.cause}",
+        *_consequences(lock),
+        f"opens: {lock.opens}",
+        f"key: {lock.key}",
+        f"read: lessons/{lock.lesson}",
+    ]
+    return "\n    ".join([head, *rest])
+
+
+def _lock_html(lock: Lock) -> str:
+    colour = KINDS[lock.kind].colour
+    title = f"{lock.kind} at {_name(lock.place)}"
+    lines = [f"Cause: {lock.cause}", *_consequences(lock), f"Opens: {lock.opens}"]
+    lines += [f"Key: {lock.key}", f"Read: lessons/{lock.lesson}"]
+    details = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return (
+        f'<details style="border-left:6px solid {_css(colour)};padding-left:8px;margin:4px 0">'
+        f"<summary><b>{html.escape(title)}</b>: {html.escape(lock.evidence)}</summary>"
+        f"<ul>{details}</ul></details>"
+    )
+
+
+def _css(colour: str) -> str:
+    """Return a colour of matplotlib's for a page; greys are written there as numbers."""
+    if colour.startswith("#"):
+        return colour
+    level = round(255 * float(colour))
+    return f"rgb({level},{level},{level})"
+
+
+HEADINGS = ("layer", "weights", "gradient", "update", "dead", "saturated", "lock")
+
+
+def _cells(certificate: Certificate) -> list[list[str]]:
+    return [
+        [
+            row["layer"] or "(model)",
+            f"{row['weights']:,}",
+            _number(row["gradient"]),
+            _number(row["update"]),
+            f"{row['dead']}/{row['units']}" if row["units"] else "",
+            f"{row['saturated']:.0%}" if row["units"] else "",
+            row["lock"],
+        ]
+        for row in _layer_rows(certificate)
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"
+
+
+def _table(certificate: Certificate) -> str:
+    rows = [list(HEADINGS), *_cells(certificate)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i in (0, len(widths) - 1) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _table_html(certificate: Certificate) -> str:
+    head = "".join(f'<th scope="col" style="text-align:right">{h}</th>' for h in HEADINGS)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="text-align:right">{html.escape(c)}</td>' for c in row)
+        + "</tr>" for row in _cells(certificate)
+    )  # fmt: skip
+    return (
+        '<table style="color:inherit;background:transparent"><caption>Gradient: share of the '
+        "norm. Update: change by the next step over the norm.</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` made of what JSON knows."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,101 @@
+"""Elastic weight consolidation: a spring on each parameter, as stiff as its Fisher information.
+
+After a task is learned, keep its parameters θ* (the *anchor*) and their Fisher diagonal F. While
+another task is learned, add ½ · strength · Σ F (θ - θ*)² to its loss: parameters that the first
+task hangs on are held, the rest stay free (Kirkpatrick et al. 2017, "Overcoming catastrophic
+forgetting in neural networks", eq. 3). A lock of the same family is hard: freeze the parameters
+of highest Fisher information. Freezing the lowest keeps no old task.
+
+The functions work on torch and on JAX arrays alike: they use nothing but arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def parameters_by_name(source: Any) -> dict[str, Any]:
+    """Return {name: array} with the names that ``fisher_diagonal`` uses.
+
+    Args:
+        source: a torch ``Module``, an ``nnx.Module``, or (nested) dicts of arrays, whose keys are
+            joined with "/".
+
+    The arrays are the live ones: gradients flow through them.
+    """
+    if hasattr(source, "named_parameters"):
+        return dict(source.named_parameters())
+    if isinstance(source, Mapping):
+        return dict(_leaves(source, ""))
+    from flax import nnx
+
+    if not isinstance(source, nnx.Module):
+        raise TypeError(f"{type(source).__name__} holds no named parameters: pass a model or dicts")
+    flat = nnx.to_flat_state(nnx.state(source, nnx.Param))
+    return {"/".join(map(str, path)): leaf[...] for path, leaf in flat}
+
+
+def anchor(source: Any) -> dict[str, Any]:
+    """Return a copy of the parameters of ``source`` that later training does not touch."""
+    return {
+        name: array.detach().clone() if hasattr(array, "detach") else array + 0
+        for name, array in parameters_by_name(source).items()
+    }
+
+
+def ewc_penalty(
+    source: Any,
+    fisher: Mapping[str, Any],
+    anchored: Mapping[str, Any],
+    *,
+    strength: float,
+) -> Any:
+    """Return ½ · strength · Σ F (θ - θ*)², a scalar to add to a loss.
+
+    For several old tasks with one anchor (the parameters after the latest) add their Fishers;
+    with an anchor each, add their penalties.
+
+    Args:
+        source: what is being trained, as ``parameters_by_name`` takes it.
+        fisher: F by name, from ``fisher_diagonal``; parameters without an entry are free.
+        anchored: θ* by name, from ``anchor``.
+        strength: λ, 0 or more; the scale of F differs between networks, so search it by powers
+            of ten.
+
+    Raises:
+        ValueError: a name of ``fisher`` that is not among the parameters or the anchor, or whose
+            shapes differ, for such a penalty would silently hold nothing.
+    """
+    if strength < 0:
+        raise ValueError(f"strength is {strength}: a negative spring pushes parameters away")
+    current = parameters_by_name(source)
+    for name, weight in fisher.items():
+        shapes = [weight.shape, *(d[name].shape for d in (current, anchored) if name in d)]
+        if len(shapes) < 3 or len(set(shapes)) > 1:
+            raise ValueError(_mismatch(name, current, anchored, weight.shape))
+    return (
+        sum((weight * (current[n] - anchored[n]) ** 2).sum() for n, weight in fisher.items())
+        * strength
+        / 2
+    )
+
+
+def _mismatch(
+    name: str, current: Mapping[str, Any], anchored: Mapping[str, Any], shape: Any
+) -> str:
+    def seen(arrays: Mapping[str, Any]) -> Any:
+        return tuple(arrays[name].shape) if name in arrays else "missing"
+
+    return (
+        f"{name!r} has the Fisher shape {tuple(shape)}, but in the model it is {seen(current)} and "
+        f"in the anchor {seen(anchored)}: measure and anchor the same model"
+    )
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Any:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}/")
+        else:
+            yield f"{prefix}{key}", value

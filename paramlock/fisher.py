@@ -1,0 +1,143 @@
+"""Fisher information: how much each parameter matters to what a network says.
+
+The *diagonal of the Fisher information* of a parameter is the mean, over samples, of the square of
+the gradient of one sample's log-likelihood. Squaring comes before averaging: the square of a mean
+gradient is another quantity. Three versions differ in whose labels are used (Kunstner, Hennig and
+Balles 2019, "Limitations of the empirical Fisher", §2):
+
+- *empirical*: the labels of the data;
+- *true*: every label, weighted by the probability that the network gives it, exactly;
+- *sampled*: labels drawn from the network, an unbiased estimate of the true one.
+
+A *cotangent* is the gradient of a log-likelihood with respect to the outputs; all versions are
+sums of squares over one or several cotangents, so they share everything below the outputs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+KINDS = ("empirical", "true", "sampled")
+LIKELIHOODS = ("categorical", "gaussian")
+
+
+def fisher_diagonal(
+    model: Any,
+    data: Iterable[Any],
+    *,
+    params: Mapping[str, Any] | None = None,
+    kind: str = "empirical",
+    likelihood: str = "categorical",
+    draws: int = 1,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return the diagonal of the Fisher information as {parameter name: array of its shape}.
+
+    Frozen parameters are measured like all others; a parameter shared by several layers is
+    measured once, under its first name. The mean is over samples, the first axis of every input:
+    a sequence is one sample, and its log-likelihood is the sum over its positions.
+
+    Each layer is measured the cheapest exact way that is known: a dense layer by one product
+    of squares (Goodfellow 2015, "Efficient per-example gradient computations") and, in torch,
+    embeddings by their rows, convolutions by patches or as groups, norm layers and biases by sums.
+    Whatever else holds parameters (recurrent layers, packed attention, your own modules; in JAX
+    all but dense layers) is measured sample by sample: exact too, and slower.
+
+    **Batch normalisation and dropout**: the whole model is measured in evaluation mode, that is
+    with running statistics and without dropout, whatever mode it is in. In training mode a
+    sample's gradient depends on its batch, so per-sample gradients do not exist. Torch models get
+    their modes back; parameters, gradients and buffers are not touched. A Flax linen ``apply`` is
+    yours: pass the evaluation-mode arguments in it.
+
+    Args:
+        model: a torch ``Module``; or an ``nnx.Module``; or, with ``params``, a function
+            ``apply(params, inputs) -> outputs``, say of a linen module.
+        data: one ``(inputs, targets)`` tuple or an iterable of such pairs. ``inputs`` has the shape
+            (n, …), or is a tuple of such arrays for a model that takes several. Only the
+            empirical kind reads the targets; for the others an iterable may also yield bare
+            arrays of inputs.
+        params: the parameters of ``apply``: nested dicts of arrays. Names join keys with "/".
+        kind: "empirical", "true" or "sampled", see above.
+        likelihood: "categorical": outputs are logits (n, …, classes), the classes last, targets
+            are whole numbers (n, …). "gaussian": outputs are means with unit variance, targets
+            have their shape.
+        draws: how many labels to draw for each output, for "sampled".
+        seed: of those draws; torch and JAX draw different labels from the same seed.
+
+    Returns:
+        Arrays in the parameters' precision, at least float32. Squares below the smallest number
+        of that precision become 0: measure a double-precision copy where gradients vanish.
+
+    Raises:
+        ValueError: no data, an unknown kind or likelihood, shapes or targets that do not fit, or
+            a model that cannot be measured (meta device, batch statistics in evaluation mode).
+        TypeError: something that is no model of torch or Flax.
+    """
+    _require("kind", kind, KINDS)
+    _require("likelihood", likelihood, LIKELIHOODS)
+    if draws < 1:
+        raise ValueError(f"draws is {draws}: draw at least one label for each output")
+    settings: dict[str, Any] = {
+        "kind": kind,
+        "likelihood": likelihood,
+        "draws": draws,
+        "seed": seed,
+    }
+    torch = sys.modules.get("torch")  # a model of torch cannot exist before its import
+    if torch and isinstance(model, torch.nn.Module):
+        from paramlock import _fisher_torch
+
+        return _fisher_torch.diagonal(model, data, **settings)
+    if sys.modules.get("jax") and callable(model):
+        from paramlock import _fisher_jax
+
+        return _fisher_jax.diagonal(model, params, data, **settings)
+    raise TypeError(
+        f"{type(model).__name__} is no model to measure: pass a torch Module, an nnx.Module, "
+        "or apply(params, inputs) together with params"
+    )
+
+
+def batches(data: Any, kind: str, is_array: Any) -> Iterable[tuple[Any, Any]]:
+    """Yield ``(inputs, targets)`` with inputs as a tuple; targets are None where not given."""
+    # a list of two arrays is two batches of inputs: read as a pair, one would be lost in silence
+    pairs = [data] if isinstance(data, tuple) and _is_pair(data, is_array) else data
+    empty = True
+    for batch in pairs:
+        inputs, targets = batch if _is_pair(batch, is_array) else (batch, None)
+        if kind == "empirical" and targets is None:
+            raise ValueError(
+                "the empirical Fisher needs targets: give (inputs, targets) batches, "
+                "or ask for kind='true'"
+            )
+        inputs = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+        if not inputs or not all(is_array(part) and part.ndim for part in inputs):
+            raise ValueError("inputs must be an array (n, …), or a tuple of them")
+        if len(inputs[0]):
+            empty = False
+            yield inputs, targets
+    if empty:
+        raise ValueError("there is no data: not one sample was given (a used-up generator?)")
+
+
+def require_targets(shape: tuple[int, ...], outputs: tuple[int, ...], likelihood: str) -> None:
+    """Raise ``ValueError`` where targets of ``shape`` do not fit outputs of ``outputs``."""
+    wanted = tuple(outputs[:-1] if likelihood == "categorical" else outputs)
+    if tuple(shape) != wanted:
+        raise ValueError(
+            f"targets have the shape {tuple(shape)}, but outputs {tuple(outputs)} with the "
+            f"{likelihood} likelihood need {wanted}"
+            + (" (the classes are the last axis)" if likelihood == "categorical" else "")
+        )
+
+
+def _is_pair(batch: Any, is_array: Any) -> bool:
+    """Tell ``(inputs, targets)`` from a list of batches and from bare inputs."""
+    return isinstance(batch, tuple | list) and len(batch) == 2 and is_array(batch[1])
+
+
+def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")

@@ -1,0 +1,272 @@
+"""The certificate of Flax models: the same numbers and locks as torch's, from the same weights."""
+
+from __future__ import annotations
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+from flax import linen, nnx
+from torch.nn import functional as F
+
+from paramlock.certifying import certificate
+from paramlock.watching import watch
+from tests import zoo
+
+RNG = np.random.default_rng(0)
+X = jnp.asarray(RNG.normal(size=(96, 8)), jnp.float32)
+Y = jnp.asarray(RNG.integers(0, 3, 96))
+
+
+def cross_entropy(outputs, targets):
+    return optax.softmax_cross_entropy_with_integer_labels(outputs, targets).mean()
+
+
+def found(locks):
+    return sorted((lock.kind, lock.place) for lock in locks)
+
+
+class Linen(linen.Module):
+    """Four layers, like ``zoo.mlp``."""
+
+    activation: object = linen.tanh
+
+    @linen.compact
+    def __call__(self, x):
+        for i in range(3):
+            x = self.activation(linen.Dense(16, name=f"l{i}")(x))
+        return linen.Dense(3, name="l3")(x)
+
+
+class Nnx(nnx.Module):
+    """The same as an nnx module; ``cut`` stops gradients after the second layer."""
+
+    def __init__(self, activation=nnx.tanh, cut=False):
+        rngs = nnx.Rngs(0)
+        sizes = [8, 16, 16, 16, 3]
+        for i in range(4):
+            setattr(self, f"l{i}", nnx.Linear(sizes[i], sizes[i + 1], rngs=rngs))
+        self.activation, self.cut = activation, cut
+
+    def __call__(self, x):
+        x = self.l1(self.activation(self.l0(x)))
+        x = jax.lax.stop_gradient(x) if self.cut else x
+        return self.l3(self.activation(self.l2(self.activation(x))))
+
+
+def twins(activation, kill=()):
+    """Return a torch net and its linen and nnx twins, with the same weights."""
+    names = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "gelu": torch.nn.GELU}
+    torch.manual_seed(0)
+    net = zoo.mlp(names[activation])
+    if kill:
+        zoo.killed(net, "2", list(kill))
+    layers = [net[i] for i in (0, 2, 4, 6)]
+    weights = {
+        f"l{i}": {"kernel": jnp.asarray(m.weight.detach().numpy().T),
+                  "bias": jnp.asarray(m.bias.detach().numpy())}
+        for i, m in enumerate(layers)
+    }  # fmt: skip
+    function = {"gelu": lambda x: jax.nn.gelu(x, approximate=False)}.get(
+        activation, getattr(jax.nn, activation)
+    )
+    module = Nnx(function)
+    for name, values in weights.items():
+        layer = getattr(module, name)
+        layer.kernel[...], layer.bias[...] = values["kernel"], values["bias"]
+    return net, (Linen(function), weights), module
+
+
+def numbers(measurement, place):
+    """Return {layer: (gradient norm, update norm, dead, saturated share)} of the four layers."""
+    rows = {}
+    for old, new in place.items():
+        records = [p for p in measurement.parameters if p.layer == old]
+        sites = [s for s in measurement.sites if s.layer == old]
+        rows[new] = [
+            np.hypot(*(p.gradient for p in records)),
+            np.hypot(*(p.update for p in records)),
+            [s.dead for s in sites],
+            [round(s.flat, 6) for s in sites],
+        ]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("activation", "kill"), [("tanh", ()), ("relu", range(16)), ("relu", (3, 5)), ("gelu", (1,))]
+)
+def test_three_twins_agree(activation, kill):
+    net, (module, weights), other = twins(activation, kill)
+    data = torch.tensor(np.asarray(X)), torch.tensor(np.asarray(Y), dtype=torch.long)
+    adam = torch.optim.Adam(net.parameters(), 1e-3)
+    first = certificate(net, data, F.cross_entropy, optimizer=adam)
+    tx = optax.adam(1e-3)
+    second = certificate(
+        module, (X, Y), cross_entropy, params=weights, optimizer=(tx, tx.init(weights))
+    )
+    third = certificate(
+        other, (X, Y), cross_entropy, optimizer=nnx.Optimizer(other, tx, wrt=nnx.Param)
+    )
+    torch_names = {str(2 * i): f"l{i}" for i in range(4)}
+    same = {name: name for name in torch_names.values()}
+    expected = numbers(first.measurement, torch_names)
+    renamed = sorted((k.kind, torch_names[k.place], k.units) for k in first.locks)
+    for twin in (second, third):
+        for layer, row in numbers(twin.measurement, same).items():
+            assert row[:2] == pytest.approx(expected[layer][:2], rel=1e-3, abs=1e-9)
+            assert row[2:] == expected[layer][2:]
+        assert sorted((k.kind, k.place, k.units) for k in twin.locks) == renamed
+        assert twin.measurement.loss == pytest.approx(first.measurement.loss, rel=1e-5)
+    chain = [[torch_names[n] for n in k.backward + k.forward] for k in first.locks]
+    assert [list(k.backward + k.forward) for k in second.locks] == chain
+
+
+def variables(module=None, x=X):
+    return jax.jit((module or Linen()).init)(jax.random.key(0), x)
+
+
+def with_leaf(weights, layer, leaf, change):
+    params = dict(weights["params"])
+    params[layer] = {**params[layer], leaf: change(params[layer][leaf])}
+    return {**weights, "params": params}
+
+
+@pytest.mark.parametrize(
+    ("leaf", "change", "expected"),
+    [
+        ("kernel", lambda w: w * 200, [("saturated", "l0")]),
+        ("kernel", lambda w: w * jnp.nan, [("nonfinite", "l0")]),
+        ("kernel", lambda w: w.at[:, 3].set(0.0), [("constant", "l0")]),
+    ],
+)
+def test_a_planted_lock_is_found_in_linen(leaf, change, expected):
+    weights = with_leaf(variables(), "l0", leaf, change)
+    locks = certificate(Linen(), (X, Y), cross_entropy, params=weights).locks
+    assert found(locks) == expected
+
+
+def test_a_zero_head_blocks_everything_behind_it():
+    weights = with_leaf(variables(), "l3", "kernel", jnp.zeros_like)
+    (lock,) = certificate(Linen(), (X, Y), cross_entropy, params=weights).locks
+    assert (lock.kind, lock.place, lock.backward) == ("zeroed", "l3", ("l0", "l1", "l2"))
+
+
+def test_stop_gradient_is_told_from_a_zero_gradient():
+    (lock,) = certificate(Nnx(cut=True), (X, Y), cross_entropy).locks
+    assert (lock.kind, lock.place, lock.backward) == ("unreached", "l1", ("l0",))
+
+
+def test_what_the_optimizer_never_moves_is_frozen():
+    weights = variables()["params"]
+    labels = {name: "frozen" if name == "l0" else "free" for name in weights}
+    tx = optax.partition({"frozen": optax.set_to_zero(), "free": optax.adam(1e-3)}, labels)
+    state = tx.init(weights)
+    certified = certificate(Linen(), (X, Y), cross_entropy, params=weights, optimizer=(tx, state))
+    assert found(certified.locks) == [("frozen", "l0")]
+
+
+class Normed(nnx.Module):
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.first, self.norm = nnx.Linear(8, 16, rngs=rngs), nnx.BatchNorm(16, rngs=rngs)
+        self.drop, self.last = nnx.Dropout(0.2, rngs=rngs), nnx.Linear(16, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(self.drop(nnx.gelu(self.norm(self.first(x)))))
+
+
+def test_a_filter_that_freezes_a_norm_leaves_its_statistics():
+    model = Normed()
+    free = nnx.All(nnx.Param, nnx.Not(nnx.PathContains("norm")))
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=free)
+    locks = certificate(model, (X, Y), cross_entropy, optimizer=optimizer).locks
+    assert found(locks) == [("batchnorm", "norm"), ("frozen", "norm")]
+    model.norm.eval()
+    locks = certificate(model, (X, Y), cross_entropy, optimizer=optimizer).locks
+    assert found(locks) == [("frozen", "norm")]
+
+
+def test_a_healthy_model_has_no_lock_and_stays_as_it_was():
+    model = Normed()
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+    before = jax.tree.leaves(nnx.state((model, optimizer)))
+    parts = [(X[:48], Y[:48]), (X[48:], Y[48:])]
+    certified = certificate(model, parts, cross_entropy, optimizer=optimizer)
+    assert not certified.locks and certified.measurement.samples == 96
+    after = jax.tree.leaves(nnx.state((model, optimizer)))
+    assert all(a is b or jnp.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+class Series(linen.Module):
+    """Convolution with a norm, attention with a shortcut, recurrence."""
+
+    @linen.compact
+    def __call__(self, x):
+        x = linen.silu(linen.BatchNorm(use_running_average=False)(linen.Conv(8, (3,))(x)))
+        x = linen.LayerNorm()(x + linen.MultiHeadDotProductAttention(2)(x))
+        return linen.Dense(3)(linen.RNN(linen.LSTMCell(8))(x)[:, -1])
+
+
+def test_convolution_attention_and_recurrence_are_healthy():
+    x = jnp.asarray(RNG.normal(size=(32, 6, 8)), jnp.float32)
+    weights = variables(Series(), x)
+    tx = optax.adamw(1e-3)
+    optimizer = tx, tx.init(weights["params"])
+    certified = certificate(
+        Series(), (x, Y[:32]), cross_entropy, params=weights, optimizer=optimizer
+    )
+    assert not certified.locks, certified
+    assert certified.measurement.normalisations[0].drift > 0
+
+
+def test_a_loop_in_jax_is_watched_by_its_trees():
+    module, weights = Linen(), variables()["params"]
+    tx = optax.adam(1e-3)
+    state, seen = tx.init(weights), watch(every=2, live=False)
+
+    @jax.jit
+    def step(weights, state):
+        pull = jax.grad(lambda p: cross_entropy(module.apply({"params": p}, X), Y))(weights)
+        return pull, *tx.update(pull, state, weights)
+
+    certified = certificate(module, (X, Y), cross_entropy, params=weights, optimizer=(tx, state))
+    for _ in range(3):
+        pull, updates, state = step(weights, state)
+        seen.note(weights, pull, updates)
+        weights = optax.apply_updates(weights, updates)
+    assert seen.steps == [0, 2] and seen.layers == ["l0", "l1", "l2", "l3"]
+    for row in certified.layers():
+        assert seen.series("gradient", row["layer"])[0] == pytest.approx(row["gradient"], rel=1e-4)
+        assert seen.series("update", row["layer"])[0] == pytest.approx(row["update"], rel=1e-3)
+    with pytest.raises(ValueError, match="different structures"):
+        seen.note(weights, pull, {})
+        seen.note(weights, pull, {})
+
+
+@pytest.mark.parametrize(
+    ("data", "loss", "message"),
+    [
+        ([], cross_entropy, "no samples"),
+        ((X[:, :7], Y), cross_entropy, "inputs (96, 7)"),
+        ((X, Y), lambda o, t: o, "not a single number"),
+        ((X, Y), lambda o, t: jax.lax.stop_gradient(o).sum(), "no graph"),
+        (X, cross_entropy, "needs targets"),
+    ],
+)
+def test_bad_input_gets_one_clear_error(data, loss, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        certificate(Nnx(), data, loss)
+
+
+def test_linen_without_variables_and_unknown_optimizers_are_refused():
+    with pytest.raises(ValueError, match="pass its variables as params="):
+        certificate(Linen(), (X, Y), cross_entropy)
+    with pytest.raises(ValueError, match=r"\(transformation, state\)"):
+        certificate(Nnx(), (X, Y), cross_entropy, optimizer=optax.adam(1e-3))
+    weights = with_leaf(variables(), "l0", "kernel", lambda w: w.astype(jnp.int8))
+    with pytest.raises(ValueError, match=r"'l0.kernel' is of type int8"):
+        certificate(Linen(), (X, Y), cross_entropy, params=weights)
