@@ -72,7 +72,8 @@ def left_behind(
             raise
         error = raised
     return {
-        "place": "/".join([*path, "kernel"]),
+        "path": str(tuple(path)),
+        "place": _joined([*path, "kernel"]),
         "given": given,
         "input": list(leaves(params)),
         "returned": list(leaves(returned)) if isinstance(returned, Mapping) else [],
@@ -83,13 +84,19 @@ def left_behind(
     }
 
 
-def leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[list[Any]]:
+def leaves(tree: Mapping[str, Any], above: Sequence[str] = ()) -> Iterator[list[Any]]:
     """Path, dtype and value of each leaf, in the order of their paths."""
     for key in sorted(tree, key=str):
+        path = [*above, str(key)]
         if isinstance(tree[key], Mapping):
-            yield from leaves(tree[key], f"{above}{key}/")
+            yield from leaves(tree[key], path)
         else:
-            yield [f"{above}{key}", *_typed(tree[key])]
+            yield [_joined(path), *_typed(tree[key])]
+
+
+def _joined(path: Sequence[str]) -> str:
+    """The path as a text; a key that holds a '/' stands in quotation marks."""
+    return "/".join(f"'{key}'" if "/" in key else key for key in path)
 
 
 def _typed(leaf: Any) -> tuple[str, Any]:
@@ -99,9 +106,9 @@ def _typed(leaf: Any) -> tuple[str, Any]:
 
 
 def kind_of(error: Exception | None) -> str | None:
-    """The kind of error: subclasses of the two that tasks ask for count as these."""
-    asked = (kind.__name__ for kind in (KeyError, ValueError) if isinstance(error, kind))
-    return next(asked, type(error).__name__) if error else None
+    """Which of the errors that tasks ask for it is; all others say the same: nobody checked."""
+    asked = (f"a {kind.__name__}" for kind in (KeyError, ValueError) if isinstance(error, kind))
+    return next(asked, "another kind of error") if error else None
 
 
 def shapes_in(message: str) -> list[str]:
@@ -129,7 +136,8 @@ def other_leaves_stay(seen: Any, expected: Any) -> Finding:
     if seen["type"] != "nested dict":
         return False, f"you returned {_described(seen)}"
     changes = changed(expected["given"], seen["returned"], apart=expected["place"])
-    return not changes, _listed(changes) or "every other leaf is as it was"
+    words = _listed(changes) or "every other leaf is as it was"
+    return not changes, f"for the path {expected['path']}, {words}"
 
 
 def input_is_unharmed(seen: Any, expected: Any) -> Finding:
@@ -140,15 +148,15 @@ def input_is_unharmed(seen: Any, expected: Any) -> Finding:
 
 def missing_path_is_named(seen: Any, expected: Any) -> Finding:
     """A path that leads to no kernel gets a KeyError whose message holds each key of the path."""
-    if expected["error"] != "KeyError":
+    if expected["error"] != "a KeyError":
         return None
-    words = f"for the path {'/'.join(expected['names'])} {_ending(seen)}"
+    words = f"for the path {expected['path']} {_ending(seen)}"
     return _failed_as_asked(seen, expected, "names", words)
 
 
 def other_shape_is_refused(seen: Any, expected: Any) -> Finding:
     """A kernel of another shape gets a ValueError whose message holds both shapes."""
-    if expected["error"] != "ValueError":
+    if expected["error"] != "a ValueError":
         return None
     words = f"for a kernel of shape {SHAPE[::-1]} in place of one of shape {SHAPE} {_ending(seen)}"
     return _failed_as_asked(seen, expected, "shapes", words)
@@ -194,7 +202,8 @@ def _ending(seen: Any) -> str:
 
 def _described(seen: Any) -> str:
     if seen["type"] != "nested dict":
-        return "None" if seen["type"] == "NoneType" else f"an object of type {seen['type']}"
+        no_tree = f"an object of type {seen['type']}"
+        return "None (is a `return` missing?)" if seen["type"] == "NoneType" else no_tree
     return f"a tree of {len(seen['returned'])} leaves"
 
 

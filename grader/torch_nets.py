@@ -19,8 +19,8 @@ Layers = Mapping[str, Sequence[Any]]
 def net(layers: Layers, seed: int, tied: Iterable[Sequence[str]] = ()) -> torch.nn.Sequential:
     """Nested `Sequential`s that hold these layers at these paths, their values drawn from `seed`.
 
-    The class "Parameter" with a shape gives a bare parameter. Of each tied pair of parameter names
-    the second is made to mean the first.
+    The class "Parameter" with a shape (of no dimensions, if none is given) gives a bare parameter.
+    Of each tied pair of parameter names the second is made to mean the first.
     """
     root = torch.nn.Sequential()
     with torch.random.fork_rng(devices=[]):  # layers draw; the caller's random numbers stay
@@ -45,7 +45,7 @@ def _within(root: torch.nn.Module, path: str) -> torch.nn.Module:
 
 def _hang(parent: torch.nn.Module, name: str, kind: str, sizes: Sequence[int]) -> None:
     if kind == "Parameter":
-        parent.register_parameter(name, torch.nn.Parameter(torch.empty(*sizes)))
+        parent.register_parameter(name, torch.nn.Parameter(torch.empty(tuple(sizes))))
     else:
         parent.add_module(name, getattr(torch.nn, kind)(*sizes))
 

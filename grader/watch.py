@@ -39,19 +39,19 @@ def watched(candidate: Callable[..., Any], arguments: Sequence[Any]) -> tuple[An
 
 
 def watched_step(
-    candidate: Callable[..., Any], arguments: Sequence[Any], rate: float
-) -> tuple[Any, list[str] | None]:
-    """What the candidate returns, and the paths that its gradient step moved (None: no step seen).
+    candidate: Callable[..., Any], arguments: Sequence[Any]
+) -> tuple[Any, tuple[Leaves, Leaves] | None]:
+    """What the candidate returns, and its parameters before and after (None: no step was seen).
 
     What a compiled function makes inside is out of sight, so where no step is seen the candidate
     runs once more with jit off.
     """
     returned, trees = watched(candidate, arguments)
-    moved = moved_by_step(trees, rate)
-    if moved is None:
+    step = step_among(trees)
+    if step is None:
         with jax.disable_jit():
-            moved = moved_by_step(watched(candidate, arguments)[1], rate)
-    return returned, moved
+            step = step_among(watched(candidate, arguments)[1])
+    return returned, step
 
 
 def _trees(values: list[Any]) -> Iterator[Leaves]:
@@ -86,28 +86,51 @@ def _identity(leaves: Leaves) -> bytes:
     return b"|".join(path.encode() + leaf.tobytes() for path, leaf in leaves.items())
 
 
-def moved_by_step(trees: list[Leaves], rate: float) -> list[str] | None:
-    """The paths that a gradient step moved, told from the trees a run made; None if none was made.
+def step_among(trees: list[Leaves]) -> tuple[Leaves, Leaves] | None:
+    """The parameters before and after, told from the trees a run made; None if no step was made.
 
-    The first tree of two layers or more is the start. A tree is taken for the one after the step
-    if each of its leaves either stayed or went by `rate` against some array of the same shape that
-    the run made. The last such tree counts.
+    The first tree of two layers or more is the start. The last tree with the same leaves that a
+    step can have made out of the start is the one after it: each of its leaves stayed or went along
+    some array that the run made (a gradient, an update), however far, or all stayed near.
     """
     whole = [tree for tree in trees if len({path.partition("/")[0] for path in tree}) > 1]
     if not whole:
         return None
     start, pool = whole[0], [leaf for tree in trees for leaf in tree.values()]
-    for tree in reversed(whole):
-        if tree.keys() == start.keys():
-            moved = [path for path in start if not np.array_equal(start[path], tree[path])]
-            if moved and all(_stepped(start[path], tree[path], pool, rate) for path in moved):
-                return moved
+    for tree in reversed(whole[1:]):
+        if _forms(tree) == _forms(start) and _is_stepped(start, tree, pool):
+            return start, tree
     return None
 
 
-def _stepped(before: np.ndarray, after: np.ndarray, pool: list[np.ndarray], rate: float) -> bool:
-    return any(
-        np.allclose(after, before - rate * array, rtol=1e-4, atol=1e-6)
-        for array in pool
-        if array.shape == before.shape and array.any()
-    )
+def _is_stepped(before: Leaves, after: Leaves, pool: list[np.ndarray]) -> bool:
+    moved = moved_between(before, after)
+    went = (_went(before[path], after[path], pool) for path in moved)
+    return bool(moved) and (_is_near(before, after) or all(went))
+
+
+def moved_between(before: Leaves, after: Leaves) -> list[str]:
+    """The paths whose arrays are not equal to the bit, in alphabetical order."""
+    return [path for path in sorted(before) if not np.array_equal(before[path], after[path])]
+
+
+def _forms(tree: Leaves) -> dict[str, tuple[int, ...]]:
+    return {path: leaf.shape for path, leaf in tree.items()}
+
+
+def _is_near(before: Leaves, after: Leaves) -> bool:
+    """Whether less than half of the start's length was gone: gradients lie farther off."""
+    start = np.concatenate([before[path].ravel() for path in before])
+    end = np.concatenate([after[path].ravel() for path in before])
+    return bool(np.linalg.norm(end - start) < np.linalg.norm(start) / 2)
+
+
+def _went(before: np.ndarray, after: np.ndarray, pool: list[np.ndarray]) -> bool:
+    """Whether the array moved along one of `pool`, itself left out: a zeroed leaf is no step."""
+    way = after - before
+    for array in pool:
+        if array.shape == before.shape and array.any() and not np.array_equal(array, before):
+            share = np.vdot(array, way) / np.vdot(array, array)
+            if np.allclose(way, share * array, rtol=1e-4, atol=1e-6):
+                return True
+    return False

@@ -15,8 +15,9 @@ def freeze_by_path(model, names):
 
     To freeze a module is to freeze every parameter below it, however deep. A path means that one
     module: ``body.layer1`` is neither ``body.layer10`` nor ``extra.body.layer1``. A parameter that
-    becomes frozen also loses its gradient, so that no optimizer goes on using it. Nothing else
-    changes: no other flag, no other gradient, no value, no buffer, no train or eval mode.
+    becomes frozen also loses its gradient, so that no optimizer goes on using it; one below the
+    paths that was frozen already may lose its own. Nothing else changes: no other flag, no other
+    gradient, no value, no buffer, no train or eval mode.
 
     Args:
         model: a ``torch.nn.Module``. Some of its parameters may be frozen already. One parameter
@@ -24,8 +25,8 @@ def freeze_by_path(model, names):
         names: tuple of module paths, as ``model.named_modules()`` spells them; may be empty.
 
     Returns:
-        Tuple of the names of the parameters that were trainable before and are frozen now, each
-        once and in any order. A tied parameter goes by any of its names.
+        Tuple of the names of the parameters that were trainable before and are frozen now, no name
+        twice, in any order. A tied parameter goes by any one of its names, or by several.
 
     Raises:
         KeyError: a name is not the path of a module; a parameter's name is not. The message
@@ -166,7 +167,7 @@ def freezes_what_lies_below(seen, expected):
 
 
 def returns_what_became_frozen(seen, expected):
-    """The answer names the parameters that became frozen in this call, each once."""
+    """The answer names the parameters that became frozen in this call, no name twice."""
     if expected["error"]:
         return None
     return seen["returned"] == expected["returned"], f"you return {_listed(seen['returned'])}"

@@ -1,28 +1,29 @@
 """One SGD step that does not move the first dense layer (JAX, Flax linen).
 
 The function returns three numbers, and three numbers cannot show whether the bias stayed. So the
-run is watched too: every tree of parameters that any function made on the way is looked at, and
-the one whose head took the reference's step is taken for the parameters after the step.
+run is watched too: among all trees of parameters that any function made on the way, the last one
+that a step can have led to is taken for the parameters after the step.
 """
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen
 
-from grader.evidence import alike, number
+from grader.evidence import alike, number, numbers
 from grader.exercise import Claim, Exercise, Misconception
-from grader.watch import watched_step
+from grader.watch import moved_between, watched_step
 
 
 def freeze_first_dense(seed, x, y, lr):
     """Take one SGD step with the first dense layer frozen, and prove that it did not move.
 
-    Build the MLP ``Dense(8) -> relu -> Dense(1)`` in Flax linen with ``@nn.compact``, so that Flax
-    names its layers ``Dense_0`` and ``Dense_1``. Initialise it with ``jax.random.key(int(seed))``.
-    The loss is the mean squared error between the N predictions and the N targets. Take ONE step of
-    plain gradient descent in which ``Dense_0``, kernel and bias, is frozen: zero its gradients by
-    their path in the pytree before they reach the parameters.
+    Build the MLP ``Dense(8) -> relu -> Dense(1)`` in Flax linen with ``@linen.compact``, so that
+    Flax names its layers ``Dense_0`` and ``Dense_1``. Initialise it with
+    ``jax.random.key(int(seed))``. The loss is the mean squared error between the N predictions and
+    the N targets. Take ONE step of plain gradient descent, ``p - lr * gradient``, in which
+    ``Dense_0``, kernel and bias, is frozen: zero its gradients by their path in the pytree before
+    they reach the parameters.
 
     Args:
         seed: float, cast to int for the key.
@@ -35,11 +36,11 @@ def freeze_first_dense(seed, x, y, lr):
         ``Dense_0`` after the step, and that norm before it. The two norms are equal to the bit.
     """
 
-    class MLP(nn.Module):
-        @nn.compact
+    class MLP(linen.Module):
+        @linen.compact
         def __call__(self, x):
-            x = nn.relu(nn.Dense(8)(x))
-            return nn.Dense(1)(x)[:, 0]
+            x = linen.relu(linen.Dense(8)(x))
+            return linen.Dense(1)(x)[:, 0]
 
     def loss_of(params):
         return jnp.mean((MLP().apply({"params": params}, x) - y) ** 2)
@@ -70,8 +71,14 @@ def challenge(rng):
 def observe(candidate, inputs):
     x, y = jnp.asarray(inputs["x"]), jnp.asarray(inputs["y"])
     arguments = (inputs["seed"], x, y, inputs["lr"])
-    returned, moved = watched_step(candidate, arguments, inputs["lr"])
-    return {"returned": jnp.asarray(returned), "moved": moved and ", ".join(sorted(moved))}
+    returned, step = watched_step(candidate, arguments)
+    before, after = step or ({}, {})
+    head = [path for path in sorted(before) if path.startswith("Dense_1/")]
+    return {
+        "returned": None if returned is None else jnp.asarray(returned),
+        "moved": ", ".join(moved_between(before, after)) if step else None,
+        "head": np.concatenate([[], *((after[p] - before[p]).ravel() for p in head)]).tolist(),
+    }
 
 
 def loss_is_from_before(seen, expected):
@@ -100,24 +107,33 @@ def only_the_head_moved(seen, expected):
     return seen["moved"] == expected["moved"], f"the step moved {seen['moved']}"
 
 
-class _MLP(nn.Module):
-    @nn.compact
+def step_is_plain_descent(seen, expected):
+    """The step takes Dense_1 once from p to p - lr * gradient."""
+    step, right = seen["head"], expected["head"]
+    if not step:
+        return False, "no step of a Dense_1 was seen"
+    words = f"your Dense_1 moved by {numbers(step, 3)}, plain descent moves it by"
+    return alike(step, right), f"{words} {numbers(right, 3)}"
+
+
+class _MLP(linen.Module):
+    @linen.compact
     def __call__(self, x):
-        x = nn.relu(nn.Dense(8)(x))
-        return nn.Dense(1)(x)[:, 0]
+        x = linen.relu(linen.Dense(8)(x))
+        return linen.Dense(1)(x)[:, 0]
 
 
-class _NestedMLP(nn.Module):
-    @nn.compact
+class _NestedMLP(linen.Module):
+    @linen.compact
     def __call__(self, x):
-        return nn.Dense(1)(nn.relu(nn.Dense(8)(x)))[:, 0]
+        return linen.Dense(1)(linen.relu(linen.Dense(8)(x)))[:, 0]
 
 
-class _ColumnMLP(nn.Module):
-    @nn.compact
+class _ColumnMLP(linen.Module):
+    @linen.compact
     def __call__(self, x):
-        x = nn.relu(nn.Dense(8)(x))
-        return nn.Dense(1)(x)
+        x = linen.relu(linen.Dense(8)(x))
+        return linen.Dense(1)(x)
 
 
 def _run(seed, x, y, lr, frozen, mlp=_MLP):
@@ -175,6 +191,11 @@ def take_no_step(seed, x, y, lr):
     return _report(loss, before, before)
 
 
+def climb(seed, x, y, lr):
+    before, after, loss_of = _run(seed, x, y, -lr, FIRST)
+    return _report(loss_of(before), after, before)
+
+
 def take_the_loss_after(seed, x, y, lr):
     before, after, loss_of = _run(seed, x, y, lr, FIRST)
     return _report(loss_of(after), after, before)
@@ -198,7 +219,8 @@ EXERCISE = Exercise(
         Claim(loss_is_from_before, 2, "Which parameters, and which shapes, meet in your loss?"),
         Claim(norm_is_the_initial_one, 1, "At which moment, and of which layer, is it the norm?"),
         Claim(norms_are_equal, 2, "Which line of yours keeps the kernel of Dense_0 where it is?"),
-        Claim(only_the_head_moved, 3, "Which paths does your step leave a gradient of zero?"),
+        Claim(only_the_head_moved, 2, "Which paths does your step leave a gradient of zero?"),
+        Claim(step_is_plain_descent, 1, "What does one step of yours add to each parameter?"),
     ),
     misconceptions=(
         Misconception(
@@ -209,9 +231,9 @@ EXERCISE = Exercise(
             zero_the_kernel,
         ),
         Misconception(
-            "Flax names the first dense layer dense_0.",
-            "No path in the tree has that name, so nothing was matched, nothing was zeroed, and "
-            "no error said so.",
+            "A freeze that freezes nothing would say so.",
+            "All of Dense_0 moved. Either no gradient was zeroed, or the name that you compare "
+            "with, dense_0 for instance, is that of no path, and then no error is raised.",
             "What does jax.tree_util.tree_map_with_path show you if you print every path?",
             look_for_a_lower_case_name,
         ),
@@ -239,6 +261,12 @@ EXERCISE = Exercise(
             "No step was taken. A freeze shows only when something else moves beside it.",
             "Which parameters should be different after your step?",
             take_no_step,
+        ),
+        Misconception(
+            "The gradient leads to where the loss is lower.",
+            "It leads to where the loss is higher. You added it, so the head climbed.",
+            "What becomes of the loss if you evaluate it once more, after your step?",
+            climb,
         ),
         Misconception(
             "The loss of a step is the loss after it.",

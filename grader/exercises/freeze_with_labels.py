@@ -14,12 +14,13 @@ from grader.optax_state import handed_over, named, owner
 def freeze_with_labels(optimizer, params, frozen):
     """Build an optimizer under which whole sub-trees of the parameters stay where they are.
 
-    The optimizer that you are given has trained all of ``params`` for some steps. Your
-    transformation takes over: the averages gathered so far are copied, path by path, into the state
-    that your ``init(params)`` makes, wherever that has a place for them. Then come five steps.
+    The optimizer that you are given has trained all of ``params`` for some steps. Now your
+    transformation takes over for five more. The averages gathered so far are not lost: the checker
+    copies them into the state that your ``init(params)`` makes. You need do nothing for it.
 
     Args:
-        optimizer: an ``optax.GradientTransformation``, for instance ``optax.adamw(0.01)``.
+        optimizer: an ``optax.GradientTransformation``, for instance ``optax.adamw(0.01)``. It
+            treats each leaf by itself: it holds no clip by the norm of all gradients.
         params: nested dict of arrays.
         frozen: tuple of names, each a key at the top of ``params``; it may be empty.
 
@@ -71,6 +72,8 @@ def observe(candidate, inputs):
     params = jax.tree.map(jnp.asarray, inputs["params"])
     params, warm = _trained(optimizer, params, optimizer.init(params), inputs["warmup"])
     transformation = candidate(optimizer, params, tuple(frozen))
+    if transformation is None:
+        return None
     state = handed_over(warm, transformation.init(params))
     after, state = _trained(transformation, params, state, inputs["gradients"])
     before, after = ({path: np.array(p) for path, p in named(tree)} for tree in (params, after))
@@ -104,9 +107,8 @@ def state_holds_nothing_frozen(seen, expected):
     """After these steps the state holds nothing for any leaf below a frozen name."""
     if not expected["drift"]:
         return None
-    return not seen[
-        "held"
-    ], f"the state holds arrays for {', '.join(seen['held']) or 'none of them'}"
+    words = ", ".join(seen["held"]) or "none of them"
+    return not seen["held"], f"the state holds arrays for {words}"
 
 
 def the_rest_trains_as_before(seen, expected):
@@ -124,7 +126,9 @@ def the_rest_trains_as_before(seen, expected):
 
 def _frozen_leaves(params, is_frozen):
     """A tree like params of truth values: `is_frozen` of each leaf's names."""
-    return jax.tree.map_with_path(lambda keys, _: is_frozen([key.key for key in keys]), params)
+    return jax.tree_util.tree_map_with_path(
+        lambda keys, _: is_frozen([key.key for key in keys]), params
+    )
 
 
 def _partitioned(optimizer, params, is_frozen, held=None):

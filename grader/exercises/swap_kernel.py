@@ -4,6 +4,8 @@ import copy
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
 
 from grader import surgery
 from grader.exercise import Claim, Exercise, Misconception
@@ -13,8 +15,9 @@ def swap_kernel(params, path, kernel):
     """Replace the kernel of one layer in a pytree of parameters.
 
     Args:
-        params: nested dict of arrays, of any depth. It must come through unharmed. Two paths may
-            lead to the very same layer dict, or array (tied weights).
+        params: nested dict of arrays of any dtype, of any depth. It must come through unharmed.
+            Two paths may lead to the very same layer dict, or array (tied weights). A key may hold
+            a ``"/"``, as in Haiku's ``"mlp/linear_0"``.
         path: tuple of keys that leads from the top of ``params`` to one layer, for instance
             ``("encoder", "Dense_1")``. A layer is a dict; its leaf ``"kernel"`` is replaced.
         kernel: the new array, of the shape of the one it replaces.
@@ -25,12 +28,12 @@ def swap_kernel(params, path, kernel):
         at ``path``.
 
     Raises:
-        KeyError: ``path`` leads to no layer, or to a layer without a kernel. The message holds
-            each key of ``path``.
+        KeyError: ``path`` leads nowhere, to an array or past one, or to a dict without a kernel of
+            its own. The message holds each key of ``path``.
         ValueError: ``kernel`` has another shape. The message holds both shapes.
     """
     place = (*path, "kernel")
-    leaves = jax.tree.leaves_with_path(params)
+    leaves = jax.tree_util.tree_leaves_with_path(params)
     old = {tuple(key.key for key in keys): leaf for keys, leaf in leaves}.get(place)
     if old is None:
         raise KeyError(f"there is no kernel at {path}")
@@ -40,7 +43,7 @@ def swap_kernel(params, path, kernel):
     def swap_there(keys, leaf):
         return kernel if tuple(key.key for key in keys) == place else leaf
 
-    return jax.tree.map_with_path(swap_there, params)
+    return jax.tree_util.tree_map_with_path(swap_there, params)
 
 
 def challenge(rng):
@@ -57,6 +60,9 @@ def challenge(rng):
     def twice(name):
         return {"encoder": {name: dense(rng)}, "decoder": {name: dense(rng)}}
 
+    within = encoder("Dense_0")
+    within["encoder"] |= dense(rng)
+    mixed = encoder("Dense_0") | {"head": dense(rng, "float16"), "step": np.array([7], np.int32)}
     half, sideways = dense(rng, "float16")["kernel"], dense(rng)["kernel"].T.copy()
     normed = {"encoder": {"Dense_0": dense(rng), "LayerNorm_0": norm(rng)}}
     layers = [["encoder", "Dense_0"], ["decoder", "Dense_0"]]
@@ -67,12 +73,19 @@ def challenge(rng):
         "three levels deep": case({"model": encoder("Dense_0")}, "model", "encoder", "Dense_0"),
         "one name in two places": case(twice("Dense_0"), "decoder", "Dense_0"),
         "names that begin alike": case(encoder("Dense_1", "Dense_10"), "encoder", "Dense_1"),
+        "a layer within a layer": case(within, "encoder"),
+        "a key with a slash": case({"mlp/linear_0": dense(rng), "head": dense(rng)}, "head"),
+        "neighbours of other dtypes": case(mixed, "encoder", "Dense_0"),
         "one layer at two paths": case(twice("Dense_0"), "decoder", "Dense_0", tied=layers),
         "one array in two layers": case(twice("Dense_0"), "decoder", "Dense_0", tied=arrays),
         "a float16 kernel": case(encoder("Dense_0"), "encoder", "Dense_0", kernel=half),
         "no such layer": case(encoder("Dense_0"), "encoder", "Dense_9", fails=True),
         "a path without its first key": case(encoder("Dense_0"), "Dense_0", fails=True),
         "a layer without a kernel": case(normed, "encoder", "LayerNorm_0", fails=True),
+        "a path to a dict of layers": case(encoder("Dense_0"), "encoder", fails=True),
+        "an empty path": case(encoder("Dense_0"), fails=True),
+        "a path to a kernel": case(encoder("Dense_0"), "head", "kernel", fails=True),
+        "a path past a kernel": case(encoder("Dense_0"), "head", "kernel", "x", fails=True),
         "a kernel of the transposed shape": case(
             encoder("Dense_0"), "encoder", "Dense_0", kernel=sideways, fails=True
         ),
@@ -95,7 +108,7 @@ def kernel_is_the_given_one(seen, expected):
 def _kernel_at(params, path):
     """The kernel at the path, or the error that the task asks for."""
     for key in (*path, "kernel"):
-        if key not in params:
+        if not isinstance(params, dict) or key not in params:
             raise KeyError(f"there is no kernel at {path}")
         params = params[key]
     return params
@@ -113,7 +126,7 @@ def _replaced(params, chosen, kernel):
         *layer, name = (key.key for key in keys)
         return kernel if name == "kernel" and chosen("/".join(layer)) else leaf
 
-    return jax.tree.map_with_path(replace, params)
+    return jax.tree_util.tree_map_with_path(replace, params)
 
 
 def _replaced_at(params, path, kernel):
@@ -148,6 +161,30 @@ def go_by_the_last_name(params, path, kernel):
 def go_by_the_beginning(params, path, kernel):
     _same_shape(_kernel_at(params, path), kernel)
     return _replaced(params, lambda layer: layer.startswith("/".join(path)), kernel)
+
+
+def go_by_all_below(params, path, kernel):
+    hits = []
+
+    def replace(keys, leaf):
+        names = tuple(key.key for key in keys)
+        if names[-1] != "kernel" or names[: len(path)] != path:
+            return leaf
+        _same_shape(leaf, kernel)
+        hits.append(leaf)
+        return kernel
+
+    changed = jax.tree_util.tree_map_with_path(replace, params)
+    if not hits:
+        raise KeyError(f"there is no kernel at {path}")
+    return changed
+
+
+def join_and_split(params, path, kernel):
+    _same_shape(_kernel_at(params, path), kernel)
+    flat = traverse_util.flatten_dict(params, sep="/")
+    flat["/".join([*path, "kernel"])] = kernel
+    return traverse_util.unflatten_dict(flat, sep="/")
 
 
 def return_the_layer_only(params, path, kernel):
@@ -201,9 +238,13 @@ EXERCISE = Exercise(
     observe=observe,
     claims=(
         Claim(kernel_is_the_given_one, 3, "Which line of yours puts the new array into the tree?"),
-        Claim(surgery.other_leaves_stay, 3, "Which paths does your condition let through?"),
+        Claim(surgery.other_leaves_stay, 3, "At which paths do the leaves hang that you write?"),
         Claim(surgery.input_is_unharmed, 2, "Which dicts of the tree did you copy, which not?"),
-        Claim(surgery.missing_path_is_named, 2, "What does your code do where nothing is found?"),
+        Claim(
+            surgery.missing_path_is_named,
+            2,
+            "What does your code do if a path ends elsewhere?",
+        ),
         Claim(surgery.other_shape_is_refused, 1, "Where do you look at the two shapes?"),
     ),
     misconceptions=(
@@ -241,6 +282,19 @@ EXERCISE = Exercise(
             "tuples of keys they differ.",
             "What do you compare: texts that begin alike, or keys that are equal?",
             go_by_the_beginning,
+        ),
+        Misconception(
+            "What lies below a path is the layer at that path.",
+            "Below a path may lie other layers, each with a kernel of its own. You swapped these "
+            "too, also where the path leads to nothing but a dict of layers.",
+            "How long is the path of the kernel that is meant, and how long are the others?",
+            go_by_all_below,
+        ),
+        Misconception(
+            "Joined with '/', a path can be taken apart again.",
+            "Not if a key holds a '/': the one key mlp/linear_0 came back as two.",
+            "What can keep the keys of a path apart, whatever characters they hold?",
+            join_and_split,
         ),
         Misconception(
             "The layer I changed is the answer.",
@@ -298,10 +352,10 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Print jax.tree.leaves_with_path(params). What is a leaf's path made of?",
+        "Print jax.tree_util.tree_leaves_with_path(params). What is a leaf's path made of?",
         "Look the old kernel up before you build anything. Which two things can be amiss with it?",
-        "jax.tree.map_with_path builds new dicts and calls your function with (keys, leaf); each "
-        "key has its name in .key.",
+        "jax.tree_util.tree_map_with_path builds a new dict for every path, so that tied layers "
+        "come apart, and calls your function with (keys, leaf); each key has its name in .key.",
         "Compare tuple(key.key for key in keys) with (*path, 'kernel'). Return the new kernel "
         "where they are equal and the leaf itself elsewhere.",
     ),

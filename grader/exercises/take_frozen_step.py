@@ -28,10 +28,10 @@ def take_frozen_step(below, frozen, above, optimizer, x, loss):
 
     Returns:
         None. Afterwards all parameters and buffers of ``frozen`` hold the same bits as before.
-        ``below`` and ``above`` have taken a plain step of this optimizer, in train mode, on the
-        gradient of this loss alone, with ``frozen`` in eval mode. The flags, gradients and mode of
-        ``frozen`` are yours to change. The optimizer still holds every parameter: whoever makes
-        ``frozen`` trainable again can go on with it.
+        ``below`` and ``above``, buffers included, are where one plain step of this optimizer takes
+        them: in train mode, on the gradient of this loss alone, with the whole of ``frozen`` in
+        eval mode. The flags, gradients and mode of ``frozen`` are yours to change. The optimizer
+        still holds every parameter: whoever makes ``frozen`` trainable again can go on with it.
     """
     frozen.requires_grad_(False)
     frozen.eval()
@@ -55,6 +55,7 @@ NORMED = {
     "below.norm": ["BatchNorm1d", 4],
     "frozen.dense": ["Linear", 4, 4, False],
     "frozen.norm": ["BatchNorm1d", 4],
+    "frozen.drop": ["Dropout", 0.5],
     "above.dense": ["Linear", 4, 2],
 }
 
@@ -91,7 +92,7 @@ def challenge(rng):
             "steps": [{"gradients": tree} for tree in run["gradients"]],
         },
         "learning through the middle": case(DENSE, "AdamW", {"lr": 0.02, "weight_decay": decay}),
-        "BatchNorm below and in the middle": case(
+        "BatchNorm below, BatchNorm and dropout in the middle": case(
             NORMED, "SGD", {"lr": 0.01, "momentum": 0.9, "weight_decay": decay}
         ),
     }
@@ -99,7 +100,7 @@ def challenge(rng):
 
 def observe(candidate, inputs):
     given = "params" in inputs
-    model = _given_net(inputs["params"]) if given else net(inputs["layers"], inputs["seed"])
+    model = _given_net(inputs["params"]) if given else _drawn_net(inputs)
     optimizer = getattr(torch.optim, inputs["optimizer"])(model.parameters(), **inputs["settings"])
     for task in inputs["warmup"]:
         _train(model, optimizer, *_task(model, task))
@@ -128,6 +129,20 @@ class _Given(torch.nn.Module):
     def forward(self, x):
         kernel, bias = map(torch.from_numpy, (self.gradients["kernel"], self.gradients["bias"]))
         return x + (self.weight.T * kernel).sum() + (self.bias * bias).sum()
+
+
+class _EveryOther(torch.nn.Dropout):
+    """Dropout without chance, alike on all machines: in train mode every other unit is dropped."""
+
+    def forward(self, x):
+        return x * torch.tensor([0.0, 2.0]).repeat(x.shape[-1] // 2) if self.training else x
+
+
+def _drawn_net(inputs):
+    model = net(inputs["layers"], inputs["seed"])
+    if "frozen.drop" in inputs["layers"]:
+        model.frozen.drop = _EveryOther()
+    return model
 
 
 def _given_net(params):
@@ -301,6 +316,31 @@ def leave_the_middle_in_train_mode(below, frozen, above, optimizer, x, loss):
     optimizer.step()
 
 
+def put_batchnorm_alone_in_eval_mode(below, frozen, above, optimizer, x, loss):
+    frozen.requires_grad_(False)
+    for module in frozen.modules():
+        module.train(not isinstance(module, torch.nn.BatchNorm1d))
+    optimizer.zero_grad()
+    loss(above(frozen(below(x)))).backward()
+    optimizer.step()
+
+
+def look_at_the_loss_first(below, frozen, above, optimizer, x, loss):
+    loss(above(frozen(below(x))))
+    take_frozen_step(below, frozen, above, optimizer, x, loss)
+
+
+def look_at_the_loss_before(below, frozen, above, optimizer, x, loss):
+    frozen.eval()
+    loss(above(frozen(below(x))))
+    take_frozen_step(below, frozen, above, optimizer, x, loss)
+
+
+def look_at_the_loss_after(below, frozen, above, optimizer, x, loss):
+    take_frozen_step(below, frozen, above, optimizer, x, loss)
+    loss(above(frozen(below(x))))
+
+
 def put_everything_in_eval_mode(below, frozen, above, optimizer, x, loss):
     below.eval()
     above.eval()
@@ -324,6 +364,13 @@ def take_the_middle_out_for_good(below, frozen, above, optimizer, x, loss):
     take_frozen_step(below, frozen, above, optimizer, x, loss)
 
 
+LOOKING = (
+    "Looking at the loss changes nothing.",
+    "x went through the network once more than the step needs. In train mode each pass moves the "
+    "running statistics of BatchNorm, so those of `below` moved twice in each step.",
+    "Which value that your step computes anyway could you look at?",
+)
+
 EXERCISE = Exercise(
     reference=take_frozen_step,
     challenge=challenge,
@@ -332,7 +379,7 @@ EXERCISE = Exercise(
         Claim(keeps_the_parameters, 4, "What is in .grad of the middle when step() is called?"),
         Claim(keeps_the_buffers, 2, "In which mode does BatchNorm update its statistics?"),
         Claim(lets_the_layers_below_learn, 2, "By which way does the gradient reach `below`?"),
-        Claim(trains_the_rest_as_ever, 3, "Which gradients and averages does your step use?"),
+        Claim(trains_the_rest_as_ever, 3, "Which gradients, averages and modes do you step with?"),
         Claim(leaves_the_optimizer_whole, 2, "What did you change in the optimizer for good?"),
     ),
     misconceptions=(
@@ -399,11 +446,21 @@ EXERCISE = Exercise(
         ),
         Misconception(
             "A layer whose parameters are frozen is frozen.",
-            "BatchNorm has buffers, too. In train mode each pass moves its running statistics, and "
-            "the layer will compute something else.",
-            "In which mode does BatchNorm leave its running statistics alone?",
+            "The middle ran in train mode: eval() was not called, or train() came after it. Each "
+            "pass then moves the running statistics of BatchNorm, which are buffers.",
+            "Which call sets the mode of the middle last, before x runs through it?",
             leave_the_middle_in_train_mode,
         ),
+        Misconception(
+            "Only BatchNorm computes in train mode what it does not compute in eval mode.",
+            "Dropout does as well. A frozen part that still drops units is another function at "
+            "each step, and the rest was trained on that.",
+            "Which modules of `frozen` have an attribute training, and what is it in each?",
+            put_batchnorm_alone_in_eval_mode,
+        ),
+        Misconception(*LOOKING, specimen=look_at_the_loss_first),
+        Misconception(*LOOKING, specimen=look_at_the_loss_before),
+        Misconception(*LOOKING, specimen=look_at_the_loss_after),
         Misconception(
             "With a frozen part in it, the whole network belongs in eval mode.",
             "The BatchNorm of the trainable part then stops following its data, and its layer is "
@@ -439,7 +496,8 @@ EXERCISE = Exercise(
         "optimizer.step() passes over a parameter only if its .grad is None. So two things are "
         "needed: no new gradient, and no old one.",
         "The gradient has to pass through `frozen` to reach `below`. Mark the parameters of "
-        "`frozen`, not the tensors that run through it. And what about its buffers?",
+        "`frozen`, not the tensors that run through it. Its buffers are another matter: see the "
+        "lesson's section on BatchNorm.",
         "Flags and eval mode of `frozen` first. Then clear all gradients to None, then backward(), "
         "then step().",
     ),

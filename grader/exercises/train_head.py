@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from flax.errors import TraceContextError
 
 from grader.evidence import alike, number, numbers
 from grader.exercise import Claim, Exercise, Misconception
@@ -102,7 +103,12 @@ def observe(candidate, inputs):
     )
     before, output = _leaves(model), _body_output(model, x[0])
     getattr(model, inputs["mode"])()
-    candidate(model, optimizer, list(zip(x, y, strict=True)))
+    try:
+        candidate(model, optimizer, list(zip(x, y, strict=True)))
+    except TraceContextError as error:
+        if "BatchStat" in str(error):
+            error.args = (OUT_OF_REACH,)
+        raise
     gone = dict.fromkeys(before, np.full(1, np.nan))
     after = gone | _leaves(model)
     body = [path for path in before if path.startswith("body.")]
@@ -114,8 +120,14 @@ def observe(candidate, inputs):
     }
 
 
+OUT_OF_REACH = (
+    "a BatchNorm in training mode tried to write its statistics inside a transformation that was "
+    "not given its module, as nnx.grad(loss)(model.head) is not given the body"
+)
+
+
 def _leaves(model):
-    leaves = jax.tree.leaves_with_path(nnx.as_pure(nnx.state(model)))
+    leaves = jax.tree_util.tree_leaves_with_path(nnx.as_pure(nnx.state(model)))
     return {".".join(key.key for key in keys): np.array(leaf) for keys, leaf in leaves}
 
 
@@ -179,14 +191,16 @@ def _body_in_evaluation(model):
     model.body.eval()
 
 
-def _train(model, optimizer, batches, wrt=HEAD, change=lambda gradients: gradients):
-    """Take the steps in whatever mode the model is in."""
+def _train(model, optimizer, batches, wrt=HEAD, change=lambda gradients: gradients, look=None):
+    """Take the steps in whatever mode the model is in; `look` at each batch first."""
 
     def loss_of(model, x, y):
         return jnp.mean((model(x) - y) ** 2)
 
     run = nnx.Optimizer(model, optimizer, wrt=wrt)
     for x, y in batches:
+        if look:
+            look(model, x, y)
         gradients = nnx.grad(loss_of, argnums=nnx.DiffState(0, wrt))(model, x, y)
         run.update(model, change(gradients))
 
@@ -226,7 +240,9 @@ def zero_the_gradients_of_the_body(model, optimizer, batches):
         return jnp.zeros_like(gradient) if keys[0].key == "body" else gradient
 
     _body_in_evaluation(model)
-    _train(model, optimizer, batches, nnx.Param, lambda g: jax.tree.map_with_path(zero, g))
+    _train(
+        model, optimizer, batches, nnx.Param, lambda g: jax.tree_util.tree_map_with_path(zero, g)
+    )
 
 
 def filter_by_path_alone(model, optimizer, batches):
@@ -247,6 +263,22 @@ def put_the_statistics_back(model, optimizer, batches):
     nnx.update(model.body, kept)
 
 
+def look_at_the_loss(model, optimizer, batches):
+    _body_in_evaluation(model)
+    _train(model, optimizer, batches, look=lambda model, x, y: jnp.mean((model(x) - y) ** 2))
+
+
+def differentiate_the_head_alone(model, optimizer, batches):
+    model.train()
+    run = nnx.Optimizer(model.head, optimizer, wrt=nnx.Param)
+    for x, y in batches:
+
+        def loss_of(head, x=x, y=y):
+            return jnp.mean((head(model.body(x)) - y) ** 2)
+
+        run.update(model.head, nnx.grad(loss_of)(model.head))
+
+
 def train_a_copy(model, optimizer, batches):
     copy = nnx.clone(model)
     _body_in_evaluation(copy)
@@ -261,7 +293,7 @@ EXERCISE = Exercise(
         Claim(body_parameters_stay, 3, "Which variables does your optimizer hold?"),
         Claim(body_statistics_stay, 3, "What moves the running statistics, if not a gradient?"),
         Claim(body_computes_the_same, 1, "What does the body's output depend on?"),
-        Claim(head_trains, 3, "In which mode is the body while the head learns from it?"),
+        Claim(head_trains, 3, "Which batch, loss, optimizer and modes enter each step?"),
         Claim(head_statistics_go_on, 1, "In which mode is the head while it trains?"),
     ),
     misconceptions=(
@@ -334,10 +366,24 @@ EXERCISE = Exercise(
             put_the_statistics_back,
         ),
         Misconception(
-            "The caller gets the trained model from my copy.",
-            "You trained a copy and the caller's model stood still. An nnx module is an ordinary "
-            "Python object: it is trained in place.",
-            "Which object does your optimizer update?",
+            "Looking at the loss changes nothing.",
+            "A forward pass in training mode moves BatchNorm's statistics, also when it is made "
+            "for a print alone. Those of the head have moved twice for each batch.",
+            "How often does each batch pass through the head?",
+            look_at_the_loss,
+        ),
+        Misconception(
+            "For nnx.grad(loss)(model.head) the body is a constant.",
+            "Its parameters are. But it was in training mode, so its BatchNorm tried to write its "
+            "statistics, and nnx.grad, which was given the head alone, does not allow that.",
+            "In which mode does the body write nothing?",
+            differentiate_the_head_alone,
+        ),
+        Misconception(
+            "It is enough that some model was trained.",
+            "The caller's model came back as it was. Either nothing trained, or a copy did, such "
+            "as nnx.clone and nnx.merge make. The task asks for the caller's own object.",
+            "Which object does your optimizer update, if any, and who holds it?",
             train_a_copy,
         ),
     ),

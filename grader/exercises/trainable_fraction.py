@@ -12,7 +12,7 @@ def trainable_fraction(model):
     """Say what fraction of a model's parameters is trainable.
 
     What counts is numbers: a weight of shape (3, 2) is six of them. A parameter that two modules
-    share is there once. Buffers are no parameters.
+    share is there once. Buffers are no parameters. The model stays as it is, its flags too.
 
     Args:
         model: a ``torch.nn.Module`` on the CPU.
@@ -34,7 +34,8 @@ def trainable_fraction(model):
 
 NORMED = {"body.dense": ["Linear", 3, 4], "body.norm": ["BatchNorm1d", 4], "head": ["Linear", 4, 1]}
 TIED = {"embed": ["Embedding", 6, 3], "body": ["Linear", 3, 3], "head": ["Linear", 3, 6]}
-BARE = {"body.dense": ["Linear", 2, 3], "scale": ["Parameter", 5], "none": ["Parameter", 0]}
+CONV = {"body.conv": ["Conv2d", 2, 3, 2], "head": ["Linear", 3, 2]}
+BARE = {"scale": ["Parameter", 5], "gain": ["Parameter"], "none": ["Parameter", 0]}
 SHARED = ("embed.weight", "head.weight")
 
 
@@ -64,7 +65,10 @@ def challenge(rng):
         "one frozen weight": case(dense(), ["body.second.weight"]),
         "everything trainable": case(dense()),
         "everything frozen": case(dense(), ["body", "head"]),
-        "a parameter outside of any layer, and an empty one": case(BARE, ["scale"]),
+        "a frozen convolution": case(CONV, ["body"]),
+        "parameters outside of any layer, of shapes (5,), () and (0,)": case(
+            {"body.dense": ["Linear", 2, 3], **BARE}, ["scale"]
+        ),
         "BatchNorm": case(NORMED, ["body.dense"]),
         "tied weights": case(TIED, ["body"], tied=[list(SHARED)]),
         "frozen tied weights": case(TIED, ["embed"], tied=[list(SHARED)]),
@@ -81,9 +85,11 @@ def observe(candidate, inputs):
     model = _model(inputs)
     if inputs["empty"]:
         return {"no fraction": _refusal(candidate, model)}
-    names = list(model.named_parameters(remove_duplicate=False))
+    names, before = list(model.named_parameters(remove_duplicate=False)), _state(model)
+    fraction, after = candidate(model), _state(model)
     return {
-        "fraction": candidate(model),
+        "fraction": fraction,
+        "changed": sorted(what for what in before if after.get(what) != before[what]),
         "second names": len(names) - len(list(model.parameters())),
         "buffers": len(list(model.buffers())),
         "gradients or eval mode": bool(inputs["with gradients"] or inputs["in eval mode"]),
@@ -100,6 +106,17 @@ def _model(inputs):
         above = any(f"{name}.".startswith(f"{path}.") for path in inputs["frozen"])
         parameter.requires_grad_(not above)
     return model
+
+
+def _state(model):
+    """What a count has no business with: modes, flags, gradients, numbers."""
+    state = {f"mode of {path or 'model'}": m.training for path, m in model.named_modules()}
+    for name, parameter in model.named_parameters():
+        gradient = None if parameter.grad is None else parameter.grad.numpy().tobytes()
+        state[f"requires_grad of {name}"] = parameter.requires_grad
+        state[f"gradient of {name}"] = gradient
+    numbers = {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
+    return state | numbers
 
 
 def _refusal(candidate, model):
@@ -143,6 +160,13 @@ def refuses_the_empty_model(seen, expected):
     return seen == expected, f"there was {seen['no fraction']}"
 
 
+def leaves_the_model_alone(seen, expected):
+    """The model is left as it was: its flags, gradients, numbers and modes."""
+    if "no fraction" in expected:
+        return None
+    return not seen["changed"], f"changed: {', '.join(seen['changed']) or 'nothing'}"
+
+
 def _special(expected):
     return "no fraction" in expected or any(
         expected[key] for key in ("second names", "buffers", "gradients or eval mode")
@@ -151,7 +175,9 @@ def _special(expected):
 
 def _fraction(seen, expected):
     ours, right = seen["fraction"], expected["fraction"]
-    return alike(ours, right), f"you return {number(ours)}, the fraction is {number(right)}"
+    digits = "{:.6g}" if number(ours) == number(right) else "{:.3g}"
+    words = f"you return {digits.format(ours)}, the fraction is {digits.format(right)}"
+    return alike(ours, right), words
 
 
 def _share(pairs):
@@ -219,6 +245,14 @@ def count_the_frozen(model):
     return _share((p.numel(), not p.requires_grad) for p in model.parameters())
 
 
+def give_percent(model):
+    return 100 * _share((p.numel(), p.requires_grad) for p in model.parameters())
+
+
+def divide_to_whole_numbers(model):
+    return int(_share((p.numel(), p.requires_grad) for p in model.parameters()))
+
+
 def call_an_empty_model_frozen(model):
     if not sum(p.numel() for p in model.parameters()):
         return 0.0
@@ -239,6 +273,7 @@ EXERCISE = Exercise(
         Claim(counts_no_buffers, 1, "Which of the tensors that you count could be trained at all?"),
         Claim(looks_at_requires_grad, 2, "What do you ask a parameter to tell if it is trainable?"),
         Claim(refuses_the_empty_model, 1, "What would a fraction of nothing mean to your caller?"),
+        Claim(leaves_the_model_alone, 1, "Which line of yours sets something in order to count?"),
     ),
     misconceptions=(
         Misconception(
@@ -286,9 +321,10 @@ EXERCISE = Exercise(
             count_the_state_dict,
         ),
         Misconception(
-            "The values of state_dict() carry the flags of the parameters.",
-            "They are detached. Their requires_grad is False, whatever that of the parameter is.",
-            "What is requires_grad of the first value in state_dict(), and of the first parameter?",
+            "Every tensor that holds a parameter's numbers carries its flag.",
+            "Your count finds nothing trainable in any model. A detached tensor, such as p.data or "
+            "a value of state_dict(), has requires_grad False, whatever the parameter has.",
+            "What is requires_grad of each object that you ask, and of the parameter itself?",
             read_flags_off_the_state_dict,
         ),
         Misconception(
@@ -314,6 +350,19 @@ EXERCISE = Exercise(
             "It asks for a gradient, so it marks what learns. You return the frozen share.",
             "Which fraction belongs to a model of which nothing is frozen?",
             count_the_frozen,
+        ),
+        Misconception(
+            "A fraction is a number of percent.",
+            "You return a hundred times the fraction. A fraction goes from 0 to 1.",
+            "What do you return for a model of which everything is trainable?",
+            give_percent,
+        ),
+        Misconception(
+            "The quotient of two counts is a count.",
+            "What you return is cut to a whole number, as // and int() do. So every model that is "
+            "frozen in part gets a 0.",
+            "What is 1 // 2 in Python, and what is 1 / 2?",
+            divide_to_whole_numbers,
         ),
         Misconception(
             "A model without parameters is a frozen one.",

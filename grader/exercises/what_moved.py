@@ -1,7 +1,8 @@
 """Name what a step moved in a torch model.
 
 The steps are of the kinds that slip by: one that keeps every norm, one in the last bit, one that
-moves buffers only, one that writes a NaN, one that puts a new parameter in an old place.
+moves buffers only, ones that write, move and erase a NaN, one that puts a new parameter in an old
+place.
 """
 
 import hashlib
@@ -17,18 +18,19 @@ def what_moved(model, step):
     """Run one step and name every parameter and buffer that it moved.
 
     A parameter or buffer has moved if the model holds at least one other number in it after the
-    step than before, however little the two differ. A NaN where none was is another number; a NaN
-    where one was already is not. What a step moves and puts back has not moved. (0.0 and -0.0 may
-    count as one number or as two.)
+    step than before, however little the two differ. A NaN where none was is another number, and so
+    is a number where a NaN was; a NaN where one was already is not. What a step moves and puts back
+    has not moved. (0.0 and -0.0 may count as one number or as two.)
 
     Args:
-        model: a ``torch.nn.Module`` on the CPU, with ``nan`` perhaps among its numbers.
+        model: a ``torch.nn.Module`` on the CPU, with ``nan`` perhaps among its numbers. Each of its
+            tensors has one name: there are no tied weights.
         step: function without arguments that changes the model; run it once. It keeps all names,
             shapes and dtypes, but it may put a new parameter in the place of an old one.
 
     Returns:
-        Tuple of the names of what moved, as ``model.state_dict()`` spells them, in any order. The
-        model is left as the step left it.
+        Tuple or list of the names of what moved, as ``model.state_dict()`` spells them, in any
+        order. The model is left as the step left it.
     """
     before = {name: value.clone() for name, value in model.state_dict().items()}
     step()
@@ -47,10 +49,10 @@ def challenge(rng):
     kinds = (
         "an optimizer step with a frozen body",
         "a rotation",
-        "the last bit of one weight",
+        "the last bit of a weight, and of a float64 buffer",
         "BatchNorm in train mode",
         "a NaN appears",
-        "a NaN stays",
+        "NaNs come, go, change places and stay",
         "a weight moves and is put back",
         "new parameters in the place of old ones",
     )
@@ -113,9 +115,12 @@ def _last_bit(model, inputs):
     row, column = inputs["place"]
     weight = model.head.weight.detach()  # the same memory
     weight[row, column] = 2.0**-40
+    mean = model.norm.running_mean = model.norm.running_mean.double()
+    mean[column] = 2.0**-40
 
     def step():
         weight[row, column] = torch.nextafter(weight[row, column], torch.tensor(1.0))
+        mean[column] = torch.nextafter(mean[column], torch.ones_like(mean[column]))
 
     return step
 
@@ -137,12 +142,22 @@ def _nan_appears(model, inputs):
     return step
 
 
-def _nan_stays(model, inputs):
-    model.head.weight.detach()[tuple(inputs["place"])] = torch.nan
+@torch.no_grad()
+def _nans_change(model, inputs):
+    """One tensor for each thing that can become of a NaN; that of the head's bias stays."""
+    row, column = inputs["place"]
+    other = (column + 1) % 4
+    for tensor in (model.body.weight[row], model.body.bias, model.head.weight[row]):
+        tensor[column] = torch.nan
+    model.norm.weight[column] = 0.0
+    model.head.bias[row] = torch.nan
 
     @torch.no_grad()
     def step():
-        model.body.bias.add_(1)
+        model.body.weight[row, other] += 1  # beside a NaN that stays
+        model.body.bias[column] = 0.0
+        model.norm.weight[column] = torch.nan
+        model.head.weight[row, [column, other]] = model.head.weight[row, [other, column]]
 
     return step
 
@@ -169,10 +184,10 @@ def _new_parameters(model, inputs):
 STEPS = {
     "an optimizer step with a frozen body": _optimizer,
     "a rotation": _rotation,
-    "the last bit of one weight": _last_bit,
+    "the last bit of a weight, and of a float64 buffer": _last_bit,
     "BatchNorm in train mode": _drift,
     "a NaN appears": _nan_appears,
-    "a NaN stays": _nan_stays,
+    "NaNs come, go, change places and stay": _nans_change,
     "a weight moves and is put back": _put_back,
     "new parameters in the place of old ones": _new_parameters,
 }
@@ -205,7 +220,7 @@ def names_nothing_that_stayed(seen, expected):
 
 
 def tells_new_nans_from_old_ones(seen, expected):
-    """A NaN that appears is a move; a NaN that was there already is none."""
+    """A NaN that comes or goes is a move; a NaN that was there already is none, and hides none."""
     if not expected["nan"]:
         return None
     odd = sorted(set(seen["named"]) ^ set(expected["named"]))
@@ -281,8 +296,20 @@ def compare_with_a_tolerance(model, step):
     return _compared(model, step, lambda old, new: bool((new - old).abs().max() > 1e-6))
 
 
+def compare_each_number_with_a_tolerance(model, step):
+    return _compared(model, step, lambda old, new: bool(((new - old).abs() > 1e-6).any()))
+
+
 def look_for_a_difference_above_zero(model, step):
     return _compared(model, step, lambda old, new: bool((new - old).abs().max() > 0))
+
+
+def look_for_each_difference_above_zero(model, step):
+    return _compared(model, step, lambda old, new: bool(((new - old).abs() > 0).any()))
+
+
+def replace_nans_by_zeros(model, step):
+    return _compared(model, step, lambda old, new: _unequal(old.nan_to_num(), new.nan_to_num()))
 
 
 def ask_for_equality(model, step):
@@ -328,9 +355,20 @@ NORMS = (
 )
 CLOSE = (
     "Numbers that are close have not moved.",
-    "allclose takes two numbers for one if they differ by 0.001 %. A frozen weight does not "
-    "differ at all, and many such steps go a long way.",
+    "Your comparison takes two numbers for one if they differ by little enough. A frozen weight "
+    "does not differ at all, and many such steps go a long way.",
     "By how much may a frozen weight change in one step?",
+)
+TOLERANCE = (
+    "A move shows as a difference above some tolerance.",
+    "A smaller move is a move, too. And with NaN every difference is NaN, and no NaN is above "
+    "anything.",
+    "What is nan > 1e-6, and how large must the tolerance be for a frozen weight?",
+)
+ABOVE_ZERO = (
+    "If no difference is above zero, nothing moved.",
+    "A weight became NaN. Its difference from before is NaN, and nan > 0 is False.",
+    "What would your comparison say if every weight became NaN?",
 )
 PARAMETERS = (
     "A model is its parameters.",
@@ -352,7 +390,11 @@ EXERCISE = Exercise(
         Claim(
             names_parameters_that_moved, 3, "What do you compare with what, and what would it miss?"
         ),
-        Claim(names_buffers_that_moved, 2, "What does a model hold beside its parameters?"),
+        Claim(
+            names_buffers_that_moved,
+            2,
+            "What does a model hold beside its parameters, and how finely do you compare it?",
+        ),
         Claim(names_nothing_that_stayed, 3, "What do you take for a move that is none?"),
         Claim(tells_new_nans_from_old_ones, 2, "What does your comparison say of NaN and NaN?"),
         Claim(runs_the_step_once, 1, "Which of your lines run the step or write to the model?"),
@@ -362,18 +404,15 @@ EXERCISE = Exercise(
         Misconception(*NORMS, specimen=compare_norms_of_parameters),
         Misconception(*CLOSE, specimen=compare_with_allclose),
         Misconception(*CLOSE, specimen=compare_with_allclose_and_equal_nan),
+        Misconception(*TOLERANCE, specimen=compare_with_a_tolerance),
+        Misconception(*TOLERANCE, specimen=compare_each_number_with_a_tolerance),
+        Misconception(*ABOVE_ZERO, specimen=look_for_a_difference_above_zero),
+        Misconception(*ABOVE_ZERO, specimen=look_for_each_difference_above_zero),
         Misconception(
-            "A move shows as a difference above some tolerance.",
-            "A smaller move is a move, too. And with NaN every difference is NaN, and no NaN is "
-            "above anything.",
-            "What is nan > 1e-6, and how large must the tolerance be for a frozen weight?",
-            compare_with_a_tolerance,
-        ),
-        Misconception(
-            "If no difference is above zero, nothing moved.",
-            "A weight became NaN. Its difference from before is NaN, and nan > 0 is False.",
-            "What would your comparison say if every weight became NaN?",
-            look_for_a_difference_above_zero,
+            "A NaN can be counted as a 0.",
+            "Then a weight of 0 that became NaN has not moved for you, nor a NaN that became 0.",
+            "By what, other than a value put in its place, can you tell a NaN from a 0?",
+            replace_nans_by_zeros,
         ),
         Misconception(
             "What has not changed is equal to itself.",

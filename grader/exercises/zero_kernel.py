@@ -26,18 +26,18 @@ def zero_kernel(params, path):
         where its layer is tied to the one at ``path``.
 
     Raises:
-        KeyError: ``path`` leads to no layer, or to a layer without a kernel. The message holds
-            each key of ``path``.
+        KeyError: ``path`` leads nowhere, to an array or past one, or to a dict without a kernel of
+            its own. The message holds each key of ``path``.
     """
     place = (*path, "kernel")
-    leaves = jax.tree.leaves_with_path(params)
+    leaves = jax.tree_util.tree_leaves_with_path(params)
     if place not in {tuple(key.key for key in keys) for keys, _ in leaves}:
         raise KeyError(f"there is no kernel at {path}")
 
     def zero_there(keys, leaf):
         return jnp.zeros_like(leaf) if tuple(key.key for key in keys) == place else leaf
 
-    return jax.tree.map_with_path(zero_there, params)
+    return jax.tree_util.tree_map_with_path(zero_there, params)
 
 
 def challenge(rng):
@@ -54,6 +54,8 @@ def challenge(rng):
 
     diverged = encoder("Dense_0")
     diverged["encoder"]["Dense_0"]["kernel"][0, :3] = np.nan, np.inf, -np.inf
+    within = encoder("Dense_0")
+    within["encoder"] |= surgery.dense(rng)
     normed = {"encoder": {"Dense_0": surgery.dense(rng), "LayerNorm_0": surgery.norm(rng)}}
     layers = [["encoder", "Dense_0"], ["decoder", "Dense_0"]]
     arrays = [[*layer, "kernel"] for layer in layers]
@@ -63,6 +65,7 @@ def challenge(rng):
         "three levels deep": case({"model": encoder("Dense_0")}, "model", "encoder", "Dense_0"),
         "one name in two places": case(twice("Dense_0"), "decoder", "Dense_0"),
         "names that begin alike": case(encoder("Dense_1", "Dense_10"), "encoder", "Dense_1"),
+        "a layer within a layer": case(within, "encoder"),
         "one layer at two paths": case(twice("Dense_0"), "decoder", "Dense_0", tied=layers),
         "one array in two layers": case(twice("Dense_0"), "decoder", "Dense_0", tied=arrays),
         "a float16 layer": case(encoder("Dense_0", dtype="float16"), "encoder", "Dense_0"),
@@ -71,6 +74,10 @@ def challenge(rng):
         "no such layer": case(encoder("Dense_0"), "encoder", "Dense_9", fails=True),
         "a path without its first key": case(encoder("Dense_0"), "Dense_0", fails=True),
         "a layer without a kernel": case(normed, "encoder", "LayerNorm_0", fails=True),
+        "a path to a dict of layers": case(encoder("Dense_0"), "encoder", fails=True),
+        "an empty path": case(encoder("Dense_0"), fails=True),
+        "a path to a kernel": case(encoder("Dense_0"), "head", "kernel", fails=True),
+        "a path past a kernel": case(encoder("Dense_0"), "head", "kernel", "x", fails=True),
     }
 
 
@@ -89,7 +96,7 @@ def kernel_is_zero(seen, expected):
 def _kernel_at(params, path):
     """The kernel at the path, or the error that the task asks for."""
     for key in (*path, "kernel"):
-        if key not in params:
+        if not isinstance(params, dict) or key not in params:
             raise KeyError(f"there is no kernel at {path}")
         params = params[key]
     return params
@@ -102,7 +109,7 @@ def _changed(params, chosen, change):
         *layer, name = (key.key for key in keys)
         return change(leaf) if name == "kernel" and chosen("/".join(layer)) else leaf
 
-    return jax.tree.map_with_path(apply, params)
+    return jax.tree_util.tree_map_with_path(apply, params)
 
 
 def _changed_at(params, path, change):
@@ -137,6 +144,22 @@ def go_by_the_last_name(params, path):
 def go_by_the_beginning(params, path):
     _kernel_at(params, path)
     return _changed(params, lambda layer: layer.startswith("/".join(path)), jnp.zeros_like)
+
+
+def go_by_all_below(params, path):
+    hits = []
+
+    def zero(keys, leaf):
+        names = tuple(key.key for key in keys)
+        if names[-1] != "kernel" or names[: len(path)] != path:
+            return leaf
+        hits.append(leaf)
+        return jnp.zeros_like(leaf)
+
+    changed = jax.tree_util.tree_map_with_path(zero, params)
+    if not hits:
+        raise KeyError(f"there is no kernel at {path}")
+    return changed
 
 
 def zero_the_bias_too(params, path):
@@ -182,9 +205,13 @@ EXERCISE = Exercise(
     observe=observe,
     claims=(
         Claim(kernel_is_zero, 3, "How do you make the zeros, and out of what?"),
-        Claim(surgery.other_leaves_stay, 3, "Which paths does your condition let through?"),
+        Claim(surgery.other_leaves_stay, 3, "At which paths do the leaves hang that you write?"),
         Claim(surgery.input_is_unharmed, 2, "Which dicts and arrays of the tree did you write to?"),
-        Claim(surgery.missing_path_is_named, 2, "What does your code do where nothing is found?"),
+        Claim(
+            surgery.missing_path_is_named,
+            2,
+            "What does your code do if a path ends elsewhere?",
+        ),
     ),
     misconceptions=(
         Misconception(
@@ -221,6 +248,13 @@ EXERCISE = Exercise(
             "tuples of keys they differ.",
             "What do you compare: texts that begin alike, or keys that are equal?",
             go_by_the_beginning,
+        ),
+        Misconception(
+            "What lies below a path is the layer at that path.",
+            "Below a path may lie other layers, each with a kernel of its own. You zeroed these "
+            "too, also where the path leads to nothing but a dict of layers.",
+            "How long is the path of the kernel that is meant, and how long are the others?",
+            go_by_all_below,
         ),
         Misconception(
             "To zero a layer's kernel is to zero the layer.",
@@ -273,8 +307,8 @@ EXERCISE = Exercise(
     ),
     hints=(
         "What tells the leaf you want from all other leaves of the tree?",
-        "jax.tree.map_with_path builds new dicts and calls your function with (keys, leaf); each "
-        "key has its name in .key.",
+        "jax.tree_util.tree_map_with_path builds a new dict for every path, so that tied layers "
+        "come apart, and calls your function with (keys, leaf); each key has its name in .key.",
         "Return jnp.zeros_like(leaf) where tuple(key.key for key in keys) equals "
         "(*path, 'kernel'), the leaf itself elsewhere. How do you notice that it never did?",
     ),

@@ -1,16 +1,16 @@
 """Right answers to `freeze_first_dense`, each in a style of its own."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen
 from flax.training.train_state import TrainState
 
 
-class _MLP(nn.Module):
-    @nn.compact
+class _MLP(linen.Module):
+    @linen.compact
     def __call__(self, x):
-        return nn.Dense(1)(h) if (h := nn.relu(nn.Dense(8)(x))) is not None else None
+        return linen.Dense(1)(h) if (h := linen.relu(linen.Dense(8)(x))) is not None else None
 
 
 def _mse(params, x, y):
@@ -97,3 +97,21 @@ def differentiate_the_head_only(seed, x, y, lr):
     head = jax.tree.map(lambda p, g: p - lr * g, params["Dense_1"], grad)
     after = dict(params, Dense_1=head)
     return jnp.stack([value, _norm(after), _norm(params)])
+
+
+def put_the_first_layer_back(seed, x, y, lr):
+    params = _start(seed, x)
+    value, grads = jax.value_and_grad(_mse)(params, x, y)
+    stepped = jax.tree.map(lambda p, g: p - lr * g, params, grads)
+    after = {**stepped, "Dense_0": params["Dense_0"]}
+    return jnp.stack([value, _norm(after), _norm(params)])
+
+
+def start_with_cold_momentum(seed, x, y, lr):
+    params = _start(seed, x)
+    tx = optax.selective_transform(
+        optax.sgd(lr, momentum=0.9), freeze_mask={"Dense_0": True, "Dense_1": False}
+    )
+    value, grads = jax.value_and_grad(_mse)(params, x, y)
+    updates, _ = tx.update(grads, tx.init(params), params)
+    return jnp.stack([value, _norm(optax.apply_updates(params, updates)), _norm(params)])

@@ -9,7 +9,7 @@ from flax import traverse_util
 def by_recursion(params, path, kernel):
     def swapped(tree, keys):
         first, *rest = keys
-        if first not in tree:
+        if not isinstance(tree, dict) or first not in tree:
             raise KeyError(f"nothing at {'/'.join(path)}")
         if rest:
             return {**tree, first: swapped(tree[first], rest)}
@@ -39,17 +39,6 @@ def by_flat_dict_and_its_own_error(params, path, kernel):
     return traverse_util.unflatten_dict(flat)
 
 
-def by_joined_names(params, path, kernel):
-    flat = traverse_util.flatten_dict(params, sep="/")
-    name = "/".join([*path, "kernel"])
-    if name not in flat:
-        raise KeyError(name)
-    if flat[name].shape != kernel.shape:
-        raise ValueError("{}x{} is there, {}x{} came".format(*flat[name].shape, *kernel.shape))
-    flat[name] = kernel
-    return traverse_util.unflatten_dict(flat, sep="/")
-
-
 def by_copying_the_dicts_on_the_way(params, path, kernel):
     changed = tree = dict(params)
     try:
@@ -57,7 +46,7 @@ def by_copying_the_dicts_on_the_way(params, path, kernel):
             tree[key] = dict(tree[key])
             tree = tree[key]
         old = tree["kernel"]
-    except KeyError as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise KeyError(f"no kernel at {path}: {error}") from None
     if old.shape != kernel.shape:
         raise ValueError(f"{old.shape} is not {kernel.shape}")
@@ -69,8 +58,8 @@ def by_rebuilding_first(params, path, kernel):
     changed = jax.tree.map(lambda leaf: leaf, params)
     layer = changed
     for key in path:
-        layer = layer.get(key, {})
-    if "kernel" not in layer:
+        layer = layer.get(key, {}) if isinstance(layer, dict) else {}
+    if not isinstance(layer, dict) or "kernel" not in layer:
         raise KeyError(str(path))
     if layer["kernel"].shape != kernel.shape:
         raise ValueError(f"shapes {layer['kernel'].shape} and {kernel.shape}")
@@ -100,7 +89,7 @@ def by_copying_each_dict_deeply(params, path, kernel):
 
     changed = layer = copied(params)
     for key in path:
-        if key not in layer:
+        if key not in layer or not isinstance(layer[key], dict):
             raise KeyError(path)
         layer = layer[key]
     if "kernel" not in layer:

@@ -79,3 +79,24 @@ def hand_over_a_closure(below, frozen, above, optimizer, x, loss):
         return value
 
     return optimizer.step(closure)
+
+
+def look_at_the_loss_of_the_step_itself(below, frozen, above, optimizer, x, loss):
+    frozen.requires_grad_(False).eval()
+    optimizer.zero_grad()
+    value = loss(above(frozen(below(x))))
+    value.backward()
+    optimizer.step()
+    return f"loss {value.item():.3f}"
+
+
+def look_at_the_loss_in_eval_mode(below, frozen, above, optimizer, x, loss):
+    network = torch.nn.Sequential(below, frozen, above)
+    with torch.no_grad():
+        loss(network.eval()(x)).item()
+    for module in (below, above):
+        module.train()
+    frozen.requires_grad_(False)
+    optimizer.zero_grad()
+    loss(network(x)).backward()
+    optimizer.step()

@@ -59,3 +59,10 @@ def go_through_the_modules(model):
                 total += parameter.nelement()
                 trainable += parameter.nelement() * parameter.requires_grad
     return trainable / total
+
+
+def group_by_the_flag(model):
+    counts = {True: 0, False: 0}
+    for parameter in model.parameters():
+        counts[parameter.requires_grad] += parameter.shape.numel()
+    return counts[True] / sum(counts.values())

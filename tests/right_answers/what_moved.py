@@ -83,3 +83,14 @@ def save_and_load(model, step):
         for name, value in model.state_dict().items()
         if hashlib.sha256(value.numpy().tobytes()).digest() != digest[name].digest()
     )
+
+
+def compare_the_places_of_nan_and_then_the_rest(model, step):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    step()
+    moved = []
+    for name, tensor in model.state_dict().items():
+        old, now = before[name].isnan(), tensor.isnan()
+        if not torch.equal(old, now) or not torch.equal(before[name][~old], tensor[~now]):
+            moved.append(name)
+    return moved

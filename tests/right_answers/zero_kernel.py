@@ -9,7 +9,7 @@ from flax import traverse_util
 def by_recursion(params, path):
     def zeroed(tree, keys):
         first, *rest = keys
-        if first not in tree:
+        if not isinstance(tree, dict) or first not in tree:
             raise KeyError(f"nothing at {'/'.join(path)}")
         return {**tree, first: zeroed(tree[first], rest) if rest else jnp.zeros_like(tree[first])}
 
@@ -39,7 +39,7 @@ def by_copying_the_dicts_on_the_way(params, path):
             tree[key] = dict(tree[key])
             tree = tree[key]
         tree["kernel"] = jnp.full_like(tree["kernel"], 0)
-    except KeyError as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise KeyError(f"no kernel at {path}: {error}") from None
     return changed
 
@@ -76,7 +76,7 @@ def by_setting_every_entry(params, path):
     changed = jax.tree.map(jnp.array, params)
     layer = changed
     for key in path:
-        if key not in layer:
+        if key not in layer or not isinstance(layer[key], dict):
             raise KeyError(f"{key} of {path}")
         layer = layer[key]
     if "kernel" not in layer:
