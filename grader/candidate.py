@@ -22,8 +22,9 @@ from grader.evidence import Observations, Raised, Seen, decode, encode
 from grader.run import candidates_frames, observations
 
 FRAME_LIMIT = 64_000_000  # bytes; far more than any evidence
-PLAIN = {type(None), bool, int, float, str, np.ndarray}
+PLAIN = {type(None), bool, int, float, str, np.ndarray, list, dict}
 DEPTH_LIMIT = 32  # lists and dicts within one another
+ITEMS_LIMIT = 500_000  # in all lists and dicts; arrays hold the rest
 WORDS_LIMIT = {"kind": 100, "message": 2_000, "trace": 20_000}  # characters of what was raised
 
 
@@ -63,26 +64,27 @@ def observed_in(reply: bytes) -> Observations:
         msgspec.DecodeError: it is anything but observations that hold plain data.
     """
     seen = decode(reply, Reply).observations
+    if not _is_plain([one.evidence for one in seen.values() if isinstance(one, Seen)]):
+        raise msgspec.DecodeError("evidence that is no plain data, too deep or too much of it")
     for observation in seen.values():
-        if isinstance(observation, Seen) and not _is_plain(observation.evidence):
-            raise msgspec.DecodeError("evidence that is no plain data, or too deep")
         if isinstance(observation, Raised):
             _tame(observation)
     return seen
 
 
-def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether a value is what `plain` makes: msgpack can also carry bytes, times and odd keys."""
-    if depth > DEPTH_LIMIT:
-        return False
-    if type(value) is dict:
-        return set(map(type, value)) <= {str} and _is_plain(list(value.values()), depth + 1)
-    if type(value) is not list:
-        return type(value) in PLAIN
-    nested = (item for item in value if type(item) in (dict, list))
-    return set(map(type, value)) <= PLAIN | {dict, list} and all(
-        _is_plain(item, depth + 1) for item in nested
-    )
+def _is_plain(value: Any) -> bool:
+    """Whether a value is what `plain` makes, in bounds: msgpack also carries bytes and odd keys."""
+    level, items = [value], 1
+    for _ in range(DEPTH_LIMIT):
+        if not set(map(type, level)) <= PLAIN:
+            return False
+        lists = [item for item in level if isinstance(item, list)]
+        dicts = [item for item in level if isinstance(item, dict)]
+        items += sum(len(one) for one in (*lists, *dicts))
+        if items > ITEMS_LIMIT or not {type(key) for d in dicts for key in d} <= {str}:
+            return False
+        level = [item for one in (*lists, *(d.values() for d in dicts)) for item in one]
+    return not level
 
 
 def _tame(raised: Raised) -> None:

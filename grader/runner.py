@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,8 +26,9 @@ TIME_LIMIT = 120.0  # seconds for all cases of one answer; JAX may compile in ea
 class Runner:
     """A process for candidates, replaced when an answer ends it. A context manager."""
 
-    def __init__(self, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(self, time_limit: float = TIME_LIMIT, edition: Path | None = None) -> None:
         self.time_limit = time_limit
+        self.edition = edition  # a folder whose `grader` runs in place of ours
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Runner:
@@ -79,12 +81,15 @@ class Runner:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
+            settings = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads cost more than they bring
+            if self.edition:
+                settings["PYTHONPATH"] = str(self.edition)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "grader.candidate"],
+                [sys.executable, *(["-P"] if self.edition else []), "-m", "grader.candidate"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},  # threads cost more than they bring
+                env=settings,
             )
         return self._process
 
