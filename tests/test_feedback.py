@@ -77,7 +77,7 @@ def test_what_was_not_found_is_said_with_the_reason(tmp_path):
     )
     assert "There is `my_zero_kernel`" in reports["zero_kernel"].missing
     assert "code cell 3, line 1: expected ':'" in reports["swap_kernel"].missing
-    assert list(reports)[0] == "trainable_fraction"
+    assert next(iter(reports)) == "trainable_fraction"
 
 
 def test_a_file_that_python_cannot_read_says_where(tmp_path):
