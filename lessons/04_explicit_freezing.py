@@ -277,10 +277,15 @@ same = jax.tree.map(lambda a, b: a.tobytes() == b.tobytes(), params, updated)
 print(same)
 assert all(jax.tree.leaves(same["Dense_0"])) and not any(jax.tree.leaves(same["Dense_1"]))
 
+# %%
+norms = [jnp.linalg.norm(tree["Dense_0"]["kernel"]).item() for tree in (params, updated)]
+print("norm of the kernel of Dense_0: {:.6f} before, {:.6f} after".format(*norms))
+assert norms[0] == norms[1]
+
 # %% [markdown]
 # **Why.** In $p \leftarrow p - \eta g$ with $g = 0$ nothing is subtracted: kernel and bias of
-# `Dense_0` keep every bit, those of `Dense_1` change. We compared bits and not norms; a later
-# section shows why.
+# `Dense_0` keep every bit, those of `Dense_1` change. The norms agree too, which
+# proves less; a later section shows why.
 #
 # **Predict.** What does `zero_under(grads, "dense_0")` do? And what happens to the loss if we zero
 # the *kernel* in place of its gradient?
