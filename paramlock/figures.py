@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -125,6 +126,12 @@ def show_table(
     show(figure, alt)
 
 
+def ink_on(colour: str) -> str:
+    """Return "black" or "white", whichever is easier to read on ``colour``."""
+    red, green, blue = to_rgb(colour)
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
 def _draw_tiles(
     axes: Axes, texts: Sequence[Sequence[str]], meanings: Sequence[Sequence[str]]
 ) -> None:
@@ -154,13 +161,13 @@ def pixels(figure: Figure) -> NDArray[np.uint8]:
     """Draw ``figure``, its animated artists included; (height, width, 4) bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="rgba", dpi=DPI)
-    width, height = (round(inches * DPI) for inches in figure.get_size_inches())
+    width, height = (int(inches * DPI) for inches in figure.get_size_inches())
     return np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4)
 
 
-def compact_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode (height, width, 4) bytes small, for files: a palette and no metadata."""
-    palette = Image.fromarray(image).convert("RGB").quantize(PALETTE_SIZE, dither=Image.Dither.NONE)
+def compact_png(image: NDArray[np.uint8], colours: int = PALETTE_SIZE) -> bytes:
+    """Encode (height, width, 4) bytes small, for files: a palette of ``colours``, no metadata."""
+    palette = Image.fromarray(image).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
     return _encoded(palette, optimize=True)
 
 

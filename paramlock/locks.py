@@ -29,6 +29,7 @@ class Kind:
     letter: str
     colour: str
     mechanism: str  # what stops learning
+    cause: str  # what usually brings it about
     detector: str  # the number that shows it
     reversible: str  # whether training on can open it
     key: str  # how to open it
@@ -39,14 +40,16 @@ _ROWS = (
     Kind(
         "frozen", "F", COLOURS["frozen"],
         "declared frozen: no gradient is computed for the parameters",
+        "a decision: requires_grad = False, a label, a filter",
         "trainable flag off",
-        "yes, at any time",
+        "not by training; by you, at any time",
         "unfreeze it, and hand its parameters to the optimizer",
         "04_explicit_freezing",
     ),
     Kind(
         "leaking", "M", COLOURS["moved"],
         "declared frozen or pruned, yet the optimizer's next step moves it",
+        "a gradient left over from before, momentum, or weight decay",
         "update of a parameter that should stay",
         "it is open already",
         "clear the gradient (p.grad = None) and take the parameter out of the optimizer; "
@@ -56,8 +59,9 @@ _ROWS = (
     Kind(
         "batchnorm", "B", "#56B4E9",
         "a normalisation layer's mode contradicts its freeze",
+        "model.train() after the freeze, or a freeze of the parameters alone",
         "drift of the running statistics in one pass, against the trainable flags",
-        "yes",
+        "not by training; by one call",
         "call .eval() on the layer after every model.train() where it is frozen; .train() where "
         "it should learn",
         "04_explicit_freezing",
@@ -65,6 +69,7 @@ _ROWS = (
     Kind(
         "unreached", "U", "0.55",
         "no path of the graph leads from the loss to the parameters",
+        "a layer that is never called, or a graph cut on the way to it",
         "gradient absent, not zero",
         "never by training",
         "use the layer in the forward pass and remove what cuts the graph: detach, no_grad, "
@@ -74,6 +79,7 @@ _ROWS = (
     Kind(
         "idle", "I", "0.75",
         "a gradient arrives, but the optimizer makes no use of it",
+        "parameters that the optimizer was never given, or a rate of zero",
         "update ratio against that of the other layers",
         "never by training on with this optimizer",
         "add the parameters to the optimizer (add_param_group) or raise the rate of their group",
@@ -82,6 +88,7 @@ _ROWS = (
     Kind(
         "rounding", "R", "#CC9966",
         "the update is smaller than the resolution in which the weights are stored",
+        "steps too small for weights in bfloat16 or float16",
         "share of weights whose bits a step leaves as they were, though their gradient is not zero",
         "not at this rate and precision",
         "keep a float32 master copy of the weights, or use stochastic rounding or a higher rate",
@@ -90,6 +97,7 @@ _ROWS = (
     Kind(
         "pruned", "P", COLOURS["pruned"],
         "weights are held at zero by a mask",
+        "a decision, by magnitude, movement or chance",
         "share of weights that are masked",
         "not while the mask holds",
         "remove the mask, or let weights regrow where the gradient is largest",
@@ -98,6 +106,7 @@ _ROWS = (
     Kind(
         "dead", "D", COLOURS["dead"],
         "units whose activation has derivative zero on all the data",
+        "a step that was too large, or bad luck at the start",
         "derivative exactly zero on every sample and position",
         "in the first layer never; higher up, only if the layers below change their inputs",
         "re-initialise the units (incoming weights, optimizer state) and lower the rate; "
@@ -107,6 +116,7 @@ _ROWS = (
     Kind(
         "saturated", "S", COLOURS["saturated"],
         "units on the flat part of their activation",
+        "weights or inputs too large for the activation",
         "absolute derivative below delta",
         "slowly: a small gradient is left",
         "rescale or re-initialise the incoming weights, or normalise before the activation",
@@ -115,6 +125,7 @@ _ROWS = (
     Kind(
         "constant", "C", "#A65628",
         "units whose output is the same for all the data, though their input varies",
+        "a lock below, or incoming weights near zero",
         "range of the output over the data",
         "yes, if a gradient reaches their incoming weights",
         "re-initialise the incoming weights",
@@ -123,6 +134,7 @@ _ROWS = (
     Kind(
         "zeroed", "Z", "#F0E442",
         "all weights of the layer are zero, so nothing passes it in either direction",
+        "zeros at the start on both sides of a product",
         "norm of the weights",
         "yes, where the weights are trainable and their gradient is not zero",
         "initialise the weights; in a low-rank adapter, never both factors at zero",
@@ -131,6 +143,7 @@ _ROWS = (
     Kind(
         "vanishing", "V", "#999933",
         "the gradient shrinks from layer to layer on its way to the input",
+        "depth, with a factor below one in each layer",
         "gradient norm against that of the whole network, and update ratio of the optimizer",
         "hardly: the layers above must change first",
         "BatchNorm or residual connections, He or Glorot initialisation; an optimizer that "
@@ -140,6 +153,7 @@ _ROWS = (
     Kind(
         "no_signal", "N", "0.35",
         "the gradient that arrives is exactly zero",
+        "a loss that is flat at this point",
         "gradient exactly zero on every batch",
         "only if data or loss change",
         "look for a loss that is flat at this point (clipped, satisfied hinge, rounded)",
@@ -148,6 +162,7 @@ _ROWS = (
     Kind(
         "nonfinite", "X", "#882255",
         "NaN or infinity in parameters, outputs, loss or gradients; every other number is void",
+        "a rate too high, the logarithm of zero, or overflow",
         "number of values that are not finite",
         "never by training on",
         "go back to the last finite state; lower the rate, clip gradients, or mend the operation "

