@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import random
 import statistics
 import struct
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from paramlock import explore, figures, seeding
+from paramlock import KINDS, explore, figures, lock_table, seeding
 
 # --- seeding
 
@@ -52,6 +53,25 @@ def test_importing_the_library_loads_no_framework():
         "assert not {'torch', 'jax'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- the table of locks
+
+
+def test_the_table_says_all_that_is_known_of_every_kind_once():
+    words = html.unescape(lock_table.as_html())
+    for kind in KINDS.values():
+        for field in lock_table.COLUMNS:
+            assert f"<td>{getattr(kind, field)}</td>" in words
+    assert words.count("<tr>") == len(KINDS) + 1
+
+
+def test_a_row_more_makes_the_picture_higher():
+    def height(rows):
+        return struct.unpack(">I", lock_table.picture(list(KINDS.values())[:rows]).png[20:24])[0]
+
+    assert height(1) < height(2) < height(len(KINDS))
+    assert all(name in lock_table.picture().alt for name in KINDS)
 
 
 # --- figures
