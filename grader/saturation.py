@@ -1,0 +1,238 @@
+"""The pre-activations of the two exercises on saturated units, and the claims they share.
+
+The exercise exists in torch and in JAX. Both draw their cases here, and both leave evidence of one
+form: `flags`, a truth value per unit, beside the inputs that they belong to.
+
+A unit's pre-activations are whole eighths of one kind: far out on one side or on both, near zero,
+far out but for one sample, or *near*, a distance at which one activation is flat and another is
+not. No slope at such a point lies within 2 % of the delta it is held against, but one that equals
+it on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+from grader.evidence import number, numbers
+from grader.exercise import Challenge, Claim, Finding, Inputs, NotAttempted
+
+SAMPLES = 6  # as many as units, so that a mistaken axis is no mistaken shape
+LEAK = 0.0625  # exact in float32; the slope of the leaky ReLU below zero
+
+
+def cases(rng: np.random.Generator) -> Challenge:
+    """One case per activation, then a further axis and a NaN; z is (6, 6) or (2, 6, 6)."""
+
+    def case(activation: str, delta: float, near: float) -> dict[str, Any]:
+        return {"activation": activation, "z": _units(rng, near), "delta": delta}
+
+    sequences, spoilt = case("tanh", 0.05, 2.0), case("sigmoid", 0.05, 2.0)
+    spoilt["z"][tuple(rng.integers(SAMPLES, size=2))] = np.nan
+    return {
+        "sigmoid": case("sigmoid", 0.15, 1.625),
+        "tanh": case("tanh", 0.05, 2.0),
+        "sigmoid of 3z": case("sigmoid of 3z", 0.05, 2.5),
+        "hardtanh": case("hardtanh", 0.02, 1.25),
+        "SiLU": case("SiLU", 0.05, -2.5),
+        "leaky ReLU with a slope of delta": case("leaky ReLU", LEAK, 1.0),
+        "sequences": {**sequences, "z": np.stack([sequences["z"]] * 2)},
+        "a NaN among the pre-activations": spoilt,
+    }
+
+
+def _units(rng: np.random.Generator, near: float) -> np.ndarray:
+    """Pre-activations of six units, one of each kind in a random order, (6, 6) float32.
+
+    Where `near` is positive that unit lies on both sides of zero, else on that side only.
+    """
+
+    def far() -> np.ndarray:
+        return rng.integers(48, 73, SAMPLES) / 8
+
+    def signs() -> np.ndarray:
+        return rng.permutation([-1, -1, -1, 1, 1, 1])
+
+    def centred() -> np.ndarray:
+        return rng.integers(-7, 8, SAMPLES) / 8
+
+    nearly = far() * signs()
+    place = rng.integers(SAMPLES)
+    nearly[place] = centred()[place]
+    nearby = near * signs() if near > 0 else np.full(SAMPLES, near)
+    kinds = [far(), -far(), far() * signs(), nearly, centred(), nearby]
+    return np.stack(kinds, axis=1)[:, rng.permutation(SAMPLES)].astype(np.float32)
+
+
+def observed(
+    candidate: Callable[..., Any], activation: Callable[..., Any], z: Any, inputs: Inputs
+) -> dict[str, Any]:
+    """Call the candidate with arrays of its framework; what came back, or the refusal."""
+    if np.isnan(inputs["z"]).any():
+        return {"refusal": _refusal(candidate, activation, z, inputs["delta"])}
+    flags = candidate(activation, z, inputs["delta"])
+    flags = np.asarray(flags) if isinstance(flags, list | tuple) else flags
+    return {"flags": flags, **{key: inputs[key] for key in ("activation", "z", "delta")}}
+
+
+def _refusal(
+    candidate: Callable[..., Any], activation: Callable[..., Any], z: Any, delta: float
+) -> str:
+    try:
+        candidate(activation, z, delta)
+    except NotAttempted:
+        raise
+    except Exception as error:
+        return type(error).__name__
+    return "no error"
+
+
+def judges_sigmoid_and_tanh(seen: Any, expected: Any) -> Finding:
+    """A unit of sigmoid or tanh is marked where its derivative is below delta on every sample."""
+    return _judged(seen, expected, {"sigmoid", "tanh"})
+
+
+def asks_any_activation(seen: Any, expected: Any) -> Finding:
+    """Any other activation is asked for its own derivative; one equal to delta is not below it."""
+    return _judged(seen, expected, {"sigmoid of 3z", "hardtanh", "leaky ReLU"})
+
+
+def takes_absolute_slopes(seen: Any, expected: Any) -> Finding:
+    """A curve that falls steeply is not flat: the derivative's absolute value counts."""
+    return _judged(seen, expected, {"SiLU"})
+
+
+def takes_the_last_axis_for_units(seen: Any, expected: Any) -> Finding:
+    """The last axis counts the units; all others run over samples."""
+    return _judged(seen, expected, {"tanh"}, axes=3)
+
+
+def refuses_a_nan(seen: Any, expected: Any) -> Finding:
+    """A NaN among the pre-activations raises a ValueError."""
+    if "refusal" not in expected:
+        return None
+    return seen["refusal"] == "ValueError", f"with a NaN there was {seen['refusal']}"
+
+
+def _judged(seen: Any, expected: Any, activations: Collection[str], axes: int = 2) -> Finding:
+    """Whether the flags are right, in the cases of these activations and so many axes."""
+    if expected.get("activation") not in activations or expected["z"].ndim != axes:
+        return None
+    ours, right = seen["flags"], expected["flags"]
+    if ours.dtype != bool:
+        return False, f"your flags are {numbers(ours)}, where truth values were expected"
+    astray = np.flatnonzero(ours != right)
+    if not len(astray):
+        return True, f"marked: {', '.join(map(str, np.flatnonzero(ours)))}"
+    return False, _words(ours, expected, astray[0])
+
+
+def _words(ours: np.ndarray, expected: Any, unit: int) -> str:
+    column = expected["z"].reshape(-1, len(ours))[:, unit]
+    verb = "mark" if ours[unit] else "do not mark"
+    return (
+        f"you {verb} unit {unit} of {expected['activation']}, pre-activations {numbers(column)}, "
+        f"delta {number(expected['delta'])}"
+    )
+
+
+QUESTIONS = (
+    "Which sample gives this unit its largest slope, and how large is it?",
+    "Which rule does your code use for the derivative of a function it has never seen?",
+    "Which sign has the derivative at these pre-activations, and how large is it?",
+    "Over which axes does your code ask whether all samples are flat?",
+    "What is the truth value of `nan < delta`?",
+)
+"""What leads on, a question for each claim."""
+
+CLAIMS = tuple(
+    Claim(holds, points, question)
+    for (holds, points), question in zip(
+        {
+            judges_sigmoid_and_tanh: 3,
+            asks_any_activation: 2,
+            takes_absolute_slopes: 1,
+            takes_the_last_axis_for_units: 1,
+            refuses_a_nan: 1,
+        }.items(),
+        QUESTIONS,
+        strict=True,
+    )
+)
+
+ANY = (
+    "A unit is saturated as soon as one sample lies on the flat part.",
+    "Every unit that works is flat on some samples. It is stuck only if no sample is left on which "
+    "its weights can learn.",
+    "On how many samples does a gradient still pass through the unit named above?",
+)
+AVERAGE = (
+    "A unit is saturated if its slope is small on average.",
+    "One sample on the steep part is enough to learn from, and an average over many flat ones "
+    "hides it.",
+    "How large is the largest slope of the unit named above?",
+)
+OUTPUT = (
+    "Saturated means that the output is within delta of its end.",
+    "The distance of the output from its end and the slope are two numbers. For tanh at 2 they "
+    "are 0.036 and 0.071.",
+    "What is the derivative at the pre-activations named above?",
+)
+SIGMOID = (
+    "The derivative of an activation is a (1 - a).",
+    "That is the sigmoid's. For tanh, a (1 - a) is negative wherever a is.",
+    "How would you get the derivative of a function of which you know only how to call it?",
+)
+TANH = (
+    "The derivative of a squashing function is 1 - a squared.",
+    "That is the derivative of tanh. For the sigmoid at 0 it gives 0.75, where the slope is 0.25.",
+    "How would you get the derivative of a function of which you know only how to call it?",
+)
+DISTANCE = (
+    "A unit is saturated where its pre-activation is large.",
+    "How large is large depends on the activation and on delta. One cut for all of them does not "
+    "fit.",
+    "Where does the slope of this activation fall below delta?",
+)
+SIGNED = (
+    "A derivative below delta is a small derivative.",
+    "Minus one is below delta, too. SiLU falls for z below -1.28, and there its derivative is "
+    "negative.",
+    "What makes a slope small, if it can have either sign?",
+)
+SAMPLES_FOR_UNITS = (
+    "The first axis counts the units.",
+    "The rows of z are samples. You marked samples on which all units are flat.",
+    "Which axis must be gone from your answer, if a value per unit is left?",
+)
+BATCH_ONLY = (
+    "All axes but the first are units.",
+    "In a sequence the same units meet every position. A unit that is awake at one position "
+    "learns from it.",
+    "How many weights does a unit have for each position of a sequence?",
+)
+EQUAL = (
+    "Below delta includes delta.",
+    "A derivative that equals delta is not below it. A leaky ReLU with a slope of 0.0625 is not "
+    "saturated at 0.0625.",
+    "Which of < and <= does 'below' stand for?",
+)
+DEAD = (
+    "A unit is saturated once its derivative is exactly zero.",
+    "Then it is dead. A derivative of 0.00001 is no better for learning, and on paper a sigmoid "
+    "never reaches zero at all.",
+    "How large is the derivative of the sigmoid at -8, and is it below delta?",
+)
+MEAN = (
+    "The gradient of a mean holds the derivatives.",
+    "A mean divides each of them by the number of elements. All your slopes are too small by that "
+    "factor, so almost everything looks flat.",
+    "By which factor do the gradients of a mean and of a sum differ?",
+)
+NO_NAN = (
+    "A comparison says something about every number.",
+    "`nan < delta` is False, so a unit that is broken counts as healthy.",
+    "Which numbers make every comparison False?",
+)
