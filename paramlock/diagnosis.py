@@ -29,7 +29,7 @@ LEAST_MASKED = 0.01  # a smaller share of zeros is chance or padding
 def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
     """Return the locks of a network, in the order of its layers."""
     network = _Network(measurement, epsilon)
-    found = [*_frozen(network), *_normalisations(network), *_unreached(network)]
+    found = [*_frozen(network), *_held(network), *_normalisations(network), *_unreached(network)]
     void = _nonfinite(network)
     if void is None:
         roots = [*_pruned(network), *_zeroed(network), *_units(network), *_constant(network)]
@@ -58,6 +58,7 @@ class _Network:
         self.sites: dict[str, list[SiteRecord]] = {}
         for site in measurement.sites:
             self.sites.setdefault(site.layer, []).append(site)
+        self.beside = {name: s.layer for s in measurement.sites for name in s.beside}
         rates = [self.update_ratio(name) for name in self.layers]
         self.largest_update = max((r for r in rates if r and math.isfinite(r)), default=0.0)
 
@@ -87,7 +88,7 @@ class _Network:
     def weights(self, layer: str) -> list[ParameterRecord]:
         """Return the parameters that multiply a layer's input."""
         records = self.parameters[layer]
-        matrices = [p for p in records if len(p.shape) > 1]
+        matrices = [p for p in records if len(p.shape) > 1 and not p.name.endswith("bias")]
         named = [p for p in records if p.name.rpartition(".")[2] in ("weight", "scale")]
         return matrices or named
 
@@ -194,6 +195,15 @@ def _frozen(network: _Network) -> Iterator[Lock]:
             )  # fmt: skip
 
 
+def _held(network: _Network) -> Iterator[Lock]:
+    for name, records in network.parameters.items():
+        size = sum(p.size for p in records)
+        held = sum(p.held * p.size for p in records)
+        if held:
+            evidence = f"{held / size:.1%} of {size:,} weights are held at their value"
+            yield lock("held", name, evidence, held / size)
+
+
 def _normalisations(network: _Network) -> Iterator[Lock]:
     records = network.measured.normalisations
     drifting = {r.name: r.drift for r in records if r.frozen and r.training and r.tracks}
@@ -241,7 +251,10 @@ def _unreached(network: _Network) -> Iterator[Lock]:
     for name in called:
         if called.isdisjoint(network.downstream(name)):
             behind = tuple(n for n in network.layers if n in called & network.upstream(name))
-            cause = "it is used, but its output is cut off from the loss (detach, no_grad, argmax)"
+            cause = (
+                "it is called, but nothing of its output reaches the loss: not used there, or cut "
+                "off (detach, no_grad, argmax)"
+            )
             records = [p for n in (name, *behind) for p in network.parameters[n] if p.trainable]
             evidence = f"{_count(records)} without gradient"
             yield lock("unreached", name, evidence, len(records), cause, backward=behind)
@@ -313,11 +326,23 @@ def _dead(network: _Network, site: SiteRecord) -> Lock:
 
 
 def _saturated(site: SiteRecord, flat: tuple[int, ...]) -> Lock:
+    if site.function == "attention":
+        return _one_key(site, flat)
     evidence = (
         f"{site.flat:.1%} of the derivatives of {site.function} below delta; "
         f"{len(flat)} of {site.units} units on every sample"
     )
     return lock("saturated", site.layer, evidence, site.flat, units=flat)
+
+
+def _one_key(site: SiteRecord, flat: tuple[int, ...]) -> Lock:
+    """Return the lock of attention rows that give nearly all their weight to one key."""
+    evidence = (
+        f"{site.flat:.1%} of the attention rows give nearly all weight to one key; "
+        f"{len(flat)} of {site.units} heads in nearly every row"
+    )
+    cause = "scores too large for the softmax: hardly any gradient passes to queries and keys"
+    return lock("saturated", site.layer, evidence, site.flat, cause, units=flat)
 
 
 def _constant(network: _Network) -> Iterator[Lock]:
@@ -402,6 +427,8 @@ def _nearest(network: _Network, start: str, blockers: dict[str, Lock]) -> set[st
     met: set[str] = set()
     seen: set[str] = set()
     ahead = [start] if network.shut(start) else list(network.children[start])
+    if start in network.beside:  # queries stand beside the keys: one softmax shuts both
+        ahead = [network.beside[start]]
     while ahead:
         name = ahead.pop()
         if name in blockers:

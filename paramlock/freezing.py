@@ -51,9 +51,9 @@ def freeze(model: nn.Module, *patterns: str) -> tuple[str, ...]:
     became = {p for p in parameters if p.requires_grad}
     for module in modules:
         _hold(module)
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-        parameter.grad = None
+    for p in parameters:
+        p.requires_grad_(False)
+        p.grad = None
     return _all_names(model, became)
 
 

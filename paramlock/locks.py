@@ -53,7 +53,7 @@ _ROWS = (
         "update of a parameter that should stay",
         "it is open already",
         "clear the gradient (p.grad = None) and take the parameter out of the optimizer; "
-        "for pruned weights, multiply by the mask after every step",
+        "for pruned weights, write the zeros back after every step",
         "04_explicit_freezing",
     ),
     Kind(
@@ -104,13 +104,22 @@ _ROWS = (
         "05_pruning",
     ),
     Kind(
+        "held", "H", "#332288",
+        "single weights are written back to their value after every step",
+        "a decision: the weights of lowest, or of highest, Fisher information",
+        "share of weights that a lock holds",
+        "not while the lock holds",
+        "release the lock",
+        "06_fisher_importance",
+    ),
+    Kind(
         "dead", "D", COLOURS["dead"],
         "units whose activation has derivative zero on all the data",
         "a step that was too large, or bad luck at the start",
         "derivative exactly zero on every sample and position",
         "in the first layer never; higher up, only if the layers below change their inputs",
         "re-initialise the units (incoming weights, optimizer state) and lower the rate; "
-        "BatchNorm from the start prevents it",
+        "BatchNorm before the activation opens it too, and from the start prevents most of it",
         "02_dead_relu",
     ),
     Kind(

@@ -10,20 +10,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Activations that are flat on a side by design: derivative zero there makes a unit dead.
 _HARD = {"relu", "relu6", "threshold", "hardshrink", "softshrink", "clamp", "clip", "clamp_min"}
 _LEAKY = {"leaky_relu", "prelu", "rrelu"}
 _SMOOTH = {"elu", "selu", "celu", "gelu", "silu", "swish", "mish", "softplus"}
 _SMOOTH |= {"hardswish", "hard_swish"}
-# Activations with two flat ends, and all gates of a recurrent layer together.
+# Activations with two flat ends, all gates of a recurrent layer together, rows of attention.
 SQUASHING = frozenset(
     {"sigmoid", "tanh", "hardtanh", "hard_tanh", "hardsigmoid", "hard_sigmoid", "softsign", "gates"}
+    | {"attention"}
 )
 # Where a small derivative means saturation. Not in leaky rectifiers: there it is the design.
 SATURABLE = SQUASHING | _SMOOTH
 ACTIVATIONS = SATURABLE | _HARD | _LEAKY
+
+# A row of attention, the weights of one query, is as flat as its largest weight p says: p (1 - p).
+EVEN = 0.25  # that where no key has more than half
+MASKED = 9000.0  # a score this far below the best of its row is masked, not merely low
+NEARLY = 0.95  # share of its rows from which on a head is saturated: ties come by chance
 
 
 @dataclass
@@ -34,7 +40,9 @@ class ParameterRecord:
     ``update``: norm of the change that the optimizer's next step makes, ``None`` where unknown.
     ``rate``: learning rate of its group, ``None`` where the optimizer does not hold it.
     ``masked``: share of entries held at zero; ``regrown``: share of those that a step moves.
+    ``held``: share of entries that a lock holds at another value (``paramlock.hold``).
     ``stuck``: share of the entries with a gradient whose bits a step leaves as they were.
+    ``fisher``: sum of its Fisher diagonal, where one was given.
     """
 
     name: str
@@ -52,6 +60,8 @@ class ParameterRecord:
     nonfinite: int = 0
     gradient_nonfinite: int = 0
     aliases: tuple[str, ...] = ()
+    fisher: float | None = None
+    held: float = 0.0
 
     @property
     def size(self) -> int:
@@ -69,8 +79,9 @@ class SiteRecord:
     """An activation function and what its units did on all the data.
 
     ``dead``: units whose derivative was zero everywhere; ``saturated``: units whose absolute
-    derivative was below delta everywhere, dead ones apart; ``flat``: share of all derivatives
-    below delta; ``constant``: whether the output of every unit was the same for all the data.
+    derivative was below delta everywhere, dead ones apart (heads of attention: in nearly all
+    rows); ``flat``: share of all derivatives below delta; ``constant``: whether the output of
+    every unit was the same for all the data.
     """
 
     layer: str
@@ -81,6 +92,7 @@ class SiteRecord:
     flat: float
     constant: bool
     void: bool = False  # a NaN was seen: comparisons with it mean nothing
+    beside: tuple[str, ...] = ()  # other layers that feed it: of attention's scores, the queries
 
 
 @dataclass
@@ -125,6 +137,7 @@ class Measurement:
     input_nonfinite: int = 0
     optimizer: str | None = None
     notes: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)  # gates that no detector here can judge
 
     @property
     def gradient(self) -> float:
@@ -137,17 +150,25 @@ class Measurement:
             return None
         return record.gradient / self.gradient if self.gradient else 0.0
 
+    def fisher_share(self, records: Iterable[ParameterRecord]) -> float | None:
+        """Return the share of some tensors in the whole Fisher mass; ``None`` where not given."""
+        masses = [p.fisher for p in records if p.fisher is not None]
+        whole = sum(p.fisher for p in self.parameters if p.fisher is not None)
+        return ratio(sum(masses), whole) if masses else None
+
 
 class Tag(NamedTuple):
     """Where a value in the forward pass comes from.
 
     ``layers`` that last touched it, in order of call; ``data``: whether it depends on the input
-    (a mask times a weight does not); ``unit_axis`` counts from the end.
+    (a mask times a weight does not); ``unit_axis`` counts from the end. ``rows``: of a softmax
+    that may turn out to be attention, once a product mixes values by it.
     """
 
     layers: tuple[str, ...]
     data: bool
     unit_axis: int
+    rows: Any = None
 
 
 class Lineage:

@@ -1,0 +1,492 @@
+"""Open locks of units in torch: draw dead ones anew, rescale saturated ones, swap activations.
+
+A *unit* is an output of a layer (a row of a linear layer, an output channel of a convolution, a
+row of a norm layer); what enters its activation function is its *pre-activation*. A unit has
+*incoming* weights, its own row, and *outgoing* ones, the columns of the next layers that read it.
+The layers come from a certificate of the same model, which knows what feeds what.
+
+Sources: re-initialisation with outgoing weights at zero, Sokar et al. 2023, "The dormant neuron
+phenomenon" (ReDo), §4; scaling weights by the data they see, Mishkin & Matas 2016, "All you need is
+a good init" (LSUV), §2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from paramlock.batches import arrays, call
+from paramlock.certifying import Certificate
+from paramlock.holding import clear_state, enforce_on
+from paramlock.measure import ratio
+from paramlock.torch_probe import undisturbed
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+FUSED = ("gates", "attention")  # sites whose units are no rows of the layer that they stand at
+OPENABLE = ("dead", "constant", "saturated", "zeroed")
+FAR = 3.0  # pre-activations with a root mean square beyond so many spreads are brought back
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What was done to the units of one layer.
+
+    ``incoming`` and ``outgoing`` name the parameters that were written. ``output_change``: the
+    largest change of the model's output on the inputs given, relative to its largest value, by all
+    that one call did; ``None`` where no inputs were given.
+    """
+
+    place: str
+    units: tuple[int, ...]
+    incoming: tuple[str, ...]
+    outgoing: tuple[str, ...]
+    note: str
+    output_change: float | None = None
+
+    def __str__(self) -> str:
+        count = f"{len(self.units)} unit{'s' * (len(self.units) != 1)}"
+        written = ", ".join((*self.incoming, *self.outgoing))
+        lines = [f"{self.place}: {count}; wrote {written or 'nothing'}", self.note]
+        if self.output_change is not None:
+            lines.append(f"the model's output changed by at most {self.output_change:.3g}")
+        return "; ".join(line for line in lines if line)
+
+
+def reinitialise_units(
+    model: nn.Module,
+    certificate: Certificate,
+    *,
+    kinds: Iterable[str] = ("dead",),
+    places: Iterable[str] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    inputs: Any = None,
+    seed: int = 0,
+) -> list[Opened]:
+    """Draw locked units anew: incoming weights random, outgoing zero, optimizer state cleared.
+
+    Incoming weights come from He's normal distribution (variance 2 / fan-in), biases are zero. A
+    norm layer before the activation gets weight 1, bias 0, mean 0 and variance 1 in those rows, and
+    the layer before it is drawn anew too. With outgoing weights at zero, a unit whose output was
+    zero changes nothing of what the network computes; at the next step its outgoing weights learn,
+    one step later its incoming ones. What killed the units is not mended by this: lower the rate,
+    or they die again.
+
+    Args:
+        certificate: of this model, from ``certificate(model, ...)``.
+        kinds: locks to open: "dead", "constant", "saturated" or "zeroed".
+        places: layers to open; by default all where the certificate has such a lock.
+        optimizer: what it remembers of the weights written is cleared.
+        inputs: one batch as the model takes it. With it the new rows are scaled so that
+            pre-activations on it have mean 0 and spread 1, which He's rule only promises for inputs
+            of unit size; and the change of the model's output is measured.
+
+    Outgoing weights are left as they are, and the note says so, where they are frozen, where the
+    output joins that of other layers (a residual stream), or where the next layer is neither linear
+    nor a convolution.
+
+    Raises:
+        ValueError: a lock in a layer that is no linear, convolution or norm layer, whose weights
+            are frozen or computed from others, or that the model does not have. Nothing has been
+            written then.
+    """
+    plans = [_plan(model, certificate, *lock) for lock in _locks(certificate, kinds, places)]
+    generator = torch.Generator().manual_seed(seed)
+    with _Change(model, inputs) as change:
+        for plan in plans:
+            _draw(plan, generator)
+            if inputs is not None:
+                _standardise(model, plan.place, plan.units, inputs, 1.0)
+            plan.settle(optimizer)
+    return [plan.opened(change.size) for plan in plans]
+
+
+def rescale_units(
+    model: nn.Module,
+    certificate: Certificate,
+    inputs: Any,
+    *,
+    spread: float = 1.0,
+    kinds: Iterable[str] = ("saturated",),
+    places: Iterable[str] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> list[Opened]:
+    """Shrink saturated units' weights until their pre-activations have mean 0 and this ``spread``.
+
+    What a unit responds to, the direction of its weights, stays; how strongly, changes. So does
+    the function of the network: ``Opened.output_change`` says by how much. Layers are rescaled
+    from the input on, each measured after those below it. Without a bias the mean is left.
+
+    Args:
+        inputs: one batch as the model takes it, of a few hundred samples or more.
+        spread: standard deviation wanted; 1 leaves sigmoid and tanh their steep middle.
+        certificate, kinds, places, optimizer: as for ``reinitialise_units``.
+
+    Raises:
+        ValueError: as for ``reinitialise_units``; a spread that is not positive.
+    """
+    if not spread > 0:
+        raise ValueError(f"spread is {spread}: it is a standard deviation, above 0")
+    plans = [_plan(model, certificate, *lock) for lock in _locks(certificate, kinds, places)]
+    with _Change(model, inputs) as change:
+        for plan in plans:
+            plan.outgoing.clear()
+            plan.incoming = _rows(model, plan.place, plan.units)
+            plan.notes = [_standardise(model, plan.place, plan.units, inputs, spread)]
+            plan.settle(optimizer)
+    return [plan.opened(change.size) for plan in plans]
+
+
+def swap_activations(
+    model: nn.Module,
+    old: type[nn.Module],
+    new: Callable[[], nn.Module],
+    inputs: Any,
+    *,
+    spread: float = 1.0,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> list[Opened]:
+    """Put activation ``new()`` in place of every module of class ``old``, at a scale that trains.
+
+    A dead or saturated unit often has pre-activations in the tens or hundreds. Its old activation
+    hid that: it gave 0 or 1. A leaky one passes it on, the next layer sees inputs of a hundred, and
+    a step of gradient descent, whose stable rate falls with the square of its inputs, diverges to
+    NaN. So each unit whose pre-activations have a root mean square beyond three spreads is brought
+    to mean 0 and ``spread`` first; all others keep their weights.
+
+    Args:
+        old: class of modules to replace, ``nn.ReLU`` say; subclasses are not meant.
+        new: called once for each, for example ``lambda: nn.LeakyReLU(0.1)``. If it has parameters
+            (``nn.PReLU``), hand them to the optimizer.
+        inputs: one batch as the model takes it.
+
+    Raises:
+        ValueError: no module of class ``old``: functions called in ``forward`` (``F.relu``) cannot
+            be swapped from outside; or units far out in a layer that is frozen or whose weights
+            are computed from others. Nothing has been written then.
+    """
+    everything = model.named_modules(remove_duplicate=False)
+    found = [name for name, module in everything if type(module) is old and name]
+    if not found:
+        raise ValueError(
+            f"the model holds no {old.__name__}: if its forward calls a function such as "
+            "torch.relu, change it there"
+        )
+    with _Change(model, inputs) as change:
+        feeding = _feeding(model, found, inputs)
+        places = dict.fromkeys(place for name in found for place in feeding[name])
+        plans = [_far_out(model, place, inputs, spread) for place in places]
+        for plan in filter(lambda plan: plan.units, plans):
+            plan.notes.append(_standardise(model, plan.place, plan.units, inputs, spread))
+            plan.settle(optimizer)
+        for name in found:
+            owner, _, leaf = name.rpartition(".")
+            place = next(model.parameters()).device
+            setattr(model.get_submodule(owner), leaf, new().to(place).train(model.training))
+    note = "activation swapped; what enters it is no layer's output, so nothing was rescaled"
+    rest = [Opened(n, (), (), (), note, change.size) for n in found if not feeding[n]]
+    return [plan.opened(change.size) for plan in plans] + rest
+
+
+# --- what to write where
+
+
+Place = tuple[nn.Parameter, str, Any]  # a parameter, its name, and the index of what is written
+
+
+class _Plan:
+    """The rows and columns of some units of one layer."""
+
+    def __init__(self, place: str, units: Sequence[int]) -> None:
+        self.place, self.units = place, tuple(units)
+        self.incoming: list[Place] = []
+        self.outgoing: list[Place] = []
+        self.norms: list[tuple[nn.Module, Any]] = []
+        self.notes: list[str] = []
+
+    def settle(self, optimizer: torch.optim.Optimizer | None) -> None:
+        """Clear the optimizer's memory of what was written; held entries keep their value."""
+        for parameter, _, where in (*self.incoming, *self.outgoing):
+            enforce_on(parameter)
+            if optimizer is not None:
+                clear_state(optimizer, parameter, where)
+
+    def opened(self, change: float | None) -> Opened:
+        names = [tuple(name for _, name, _ in part) for part in (self.incoming, self.outgoing)]
+        note = "; ".join(dict.fromkeys(filter(None, self.notes)))
+        return Opened(self.place, self.units, names[0], names[1], note, change)
+
+
+def _locks(
+    certificate: Certificate, kinds: Iterable[str], places: Iterable[str] | None
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield places and units, a place once."""
+    kinds = tuple(kinds)
+    for kind in kinds:
+        if kind not in OPENABLE:
+            raise ValueError(f"kind {kind!r} is no lock of units; those are {', '.join(OPENABLE)}")
+    wanted = [(_layer(certificate, k.place), k) for k in certificate.locks if k.kind in kinds]
+    found = list(dict.fromkeys(place for place, _ in wanted))
+    fused = {s.layer for s in certificate.measurement.sites if s.function in FUSED}
+    for place in found if places is None else (_layer(certificate, p) for p in places):
+        if place not in found:
+            raise ValueError(
+                f"the certificate has no lock of kind {' or '.join(kinds)} at {place!r}; it has "
+                f"such locks at {', '.join(found) or 'no place'}"
+            )
+        if place in fused:
+            raise ValueError(
+                f"what is locked at {place!r} is a gate or a head, not a row of its weights: "
+                "initialise the layer anew"
+            )
+        yield place, tuple(sorted({u for at, lock in wanted if at == place for u in lock.units}))
+
+
+def _layer(certificate: Certificate, place: str) -> str:
+    """Return the layer of a place, which may be a single parameter of it."""
+    layers = {layer.name for layer in certificate.measurement.layers}
+    return place if place in layers else place.rpartition(".")[0]
+
+
+def _plan(model: nn.Module, certificate: Certificate, place: str, units: tuple[int, ...]) -> _Plan:
+    """Return what has to be written; raise ``ValueError`` before anything is."""
+    weight = _own(model, place)[0][0]
+    layer = model.get_submodule(place)
+    count = weight.shape[_unit_axis(layer)]
+    plan = _Plan(place, units or range(count))
+    if max(plan.units) >= count:
+        raise ValueError(f"{place} has {count} units, the certificate more: make a new one")
+    plan.incoming = _rows(model, place, plan.units)
+    parents = _parents(certificate, place)
+    if isinstance(layer, NORMS):
+        plan.norms.append((layer, list(plan.units)))
+        if len(parents) == 1 and _rows_of(model, parents[0]) == count:
+            plan.incoming += _rows(model, parents[0], plan.units)
+    for child in _children(certificate, place):
+        _add_outgoing(plan, model, certificate, child, place, count)
+    return plan
+
+
+def _own(model: nn.Module, place: str) -> list[tuple[nn.Parameter, str]]:
+    """Return weight and bias of a layer that rows can be written in."""
+    try:
+        layer = model.get_submodule(place)
+    except AttributeError:
+        raise ValueError(f"the model has no layer {place!r}: make a certificate of it") from None
+    transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
+    if not isinstance(layer, (nn.Linear, *CONVOLUTIONS, *NORMS)) and not transposed:
+        raise ValueError(
+            f"{place or 'the model'} is {type(layer).__name__}: only rows of linear, convolution "
+            "and norm layers can be drawn anew or rescaled one by one"
+        )
+    named = [(layer._parameters.get(leaf), leaf) for leaf in ("weight", "bias")]
+    own = [(p, f"{place}.{leaf}" if place else leaf) for p, leaf in named if p is not None]
+    rows = named[0][0] is not None and (named[0][0].ndim == 1 or not isinstance(layer, NORMS))
+    if not rows or (transposed and getattr(layer, "groups", 1) > 1):
+        raise ValueError(
+            f"the weight of {place!r} is no parameter of its own (none, computed from others by "
+            "weight norm or torch's own pruning, or grouped): remove that first"
+        )
+    if not own[0][0].requires_grad:
+        raise ValueError(f"the weight of {place!r} is frozen: unfreeze it first")
+    return own
+
+
+def _unit_axis(layer: nn.Module) -> int:
+    return 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0
+
+
+def _rows(model: nn.Module, place: str, units: Sequence[int]) -> list[Place]:
+    axis = _unit_axis(model.get_submodule(place))
+    return [
+        (p, name, (slice(None),) * (axis if p.ndim > 1 else 0) + (list(units),))
+        for p, name in _own(model, place)
+    ]
+
+
+def _rows_of(model: nn.Module, place: str) -> int:
+    """Return the number of units of a linear or convolution layer, 0 for others."""
+    layer = model.get_submodule(place)
+    if not isinstance(layer, (nn.Linear, *CONVOLUTIONS)) or "weight" not in layer._parameters:
+        return 0
+    return len(layer.weight) if layer.weight.requires_grad else 0
+
+
+def _parents(certificate: Certificate, place: str) -> tuple[str, ...]:
+    found = (layer.parents for layer in certificate.measurement.layers if layer.name == place)
+    return next(found, ())
+
+
+def _children(certificate: Certificate, place: str) -> list[str]:
+    return [la.name for la in certificate.measurement.layers if place in la.parents]
+
+
+def _add_outgoing(
+    plan: _Plan, model: nn.Module, certificate: Certificate, child: str, place: str, count: int
+) -> None:
+    """Add the columns of ``child`` that read the units, or a note why they are left."""
+    layer = model.get_submodule(child)
+    if _parents(certificate, child) != (place,):
+        plan.notes.append(f"outgoing weights in {child} kept: other layers join their input")
+    elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
+        for further in _children(certificate, child):
+            _add_outgoing(plan, model, certificate, further, child, count)
+    elif columns := _columns(layer, plan.units, count):
+        if layer._parameters["weight"].requires_grad:  # type: ignore[union-attr]
+            plan.outgoing.append((layer.weight, f"{child}.weight", columns))  # type: ignore[arg-type]
+        else:
+            plan.notes.append(f"outgoing weights in {child} kept: they are frozen")
+    else:
+        plan.notes.append(f"outgoing weights in {child} ({type(layer).__name__}) kept")
+
+
+def _columns(layer: nn.Module, units: Sequence[int], count: int) -> Any:
+    """Return the index of the columns that read ``units``; channels may have been flattened."""
+    weight = layer._parameters.get("weight")
+    if weight is None or not isinstance(layer, (nn.Linear, *CONVOLUTIONS)):
+        return None
+    if getattr(layer, "groups", 1) > 1 or weight.shape[1] % count:
+        return None
+    positions = weight.shape[1] // count
+    return (slice(None), [u * positions + i for u in units for i in range(positions)])
+
+
+# --- writing
+
+
+@torch.no_grad()
+def _draw(plan: _Plan, generator: torch.Generator) -> None:
+    """Write new incoming weights, and zero in the outgoing ones."""
+    for parameter, _, where in plan.incoming:
+        parameter[where] = _fresh(parameter, where, generator)
+    for norm, rows in plan.norms:
+        _reset_rows(norm, rows)
+    for parameter, _, where in plan.outgoing:
+        parameter[where] = 0
+
+
+def _fresh(parameter: Tensor, where: Any, generator: torch.Generator) -> Tensor:
+    old = parameter[where]
+    if parameter.ndim < 2:
+        return torch.zeros_like(old)
+    fan_in = parameter.numel() // parameter.shape[len(where) - 1]
+    drawn = torch.randn(old.shape, generator=generator)
+    return (drawn * math.sqrt(2 / fan_in)).to(old)
+
+
+def _reset_rows(norm: nn.Module, rows: list[int]) -> None:
+    """Bring rows of a norm layer to where a new layer has them."""
+    for name, value in (("weight", 1), ("running_mean", 0), ("running_var", 1)):
+        tensor = getattr(norm, name, None)
+        if isinstance(tensor, Tensor):
+            tensor[rows] = value
+
+
+@torch.no_grad()
+def _standardise(
+    model: nn.Module, place: str, units: Sequence[int], inputs: Any, spread: float
+) -> str:
+    """Scale and shift rows so that their outputs have mean 0 and ``spread``; return a note."""
+    where = list(units)
+    mean, deviation = (t[where] for t in _moments(model, place, inputs))
+    scale = torch.where(deviation > 0, spread / deviation, 1.0)
+    layer = model.get_submodule(place)
+    (weight, _), *bias = _own(model, place)
+    rows = weight.movedim(_unit_axis(layer), 0) if weight.ndim > 1 else weight
+    factor = scale.to(weight)
+    rows[where] = rows[where] * factor.reshape(-1, *[1] * (weight.ndim - 1))
+    for shift, _ in bias:
+        shift[where] = (shift[where] - mean.to(shift)) * factor
+    before = f"spread of pre-activations from {float(deviation.median()):.3g} to {spread:.3g}"
+    return before if bias else f"{before}; the layer has no bias, so their mean is left"
+
+
+def _moments(model: nn.Module, place: str, inputs: Any) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each output of a layer, over samples and positions."""
+    seen: list[Tensor] = []
+    layer = model.get_submodule(place)
+    handle = layer.register_forward_hook(lambda m, i, output: seen.append(_by_unit(m, output)))
+    try:
+        _outputs(model, inputs)
+    finally:
+        handle.remove()
+    if not seen:
+        raise ValueError(f"the model does not call {place!r} on these inputs")
+    values = torch.cat(seen).double()
+    return values.mean(0), values.std(0, correction=0)
+
+
+def _by_unit(layer: nn.Module, output: Tensor) -> Tensor:
+    """Return the outputs as (samples and positions, units)."""
+    last = isinstance(layer, (nn.Linear, nn.LayerNorm)) or output.ndim < 3
+    by_unit = output if last else output.movedim(1, -1)
+    return by_unit.detach().clone().flatten(0, -2)  # cloned: an activation may work in place
+
+
+def _outputs(model: nn.Module, inputs: Any) -> list[Tensor]:
+    """Return the model's outputs; running statistics and random generators stay as they were."""
+    with undisturbed(model), torch.no_grad():
+        torch.manual_seed(0)  # the same dropout before and after
+        return [t.detach().clone() for t in arrays(call(model, inputs)) if t.is_floating_point()]
+
+
+class _Change:
+    """Measures how far what happens inside moves the model's output."""
+
+    def __init__(self, model: nn.Module, inputs: Any) -> None:
+        self._model, self._inputs = model, inputs
+        self.size: float | None = None
+
+    def __enter__(self) -> _Change:
+        self._before = [] if self._inputs is None else _outputs(self._model, self._inputs)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._inputs is None or error[0] is not None:
+            return
+        pairs = list(zip(self._before, _outputs(self._model, self._inputs), strict=True))
+        largest = max(float(before.abs().max()) for before, _ in pairs)
+        self.size = ratio(max(float((b - a).abs().max()) for b, a in pairs), largest)
+
+
+# --- what feeds an activation
+
+
+def _feeding(model: nn.Module, names: list[str], inputs: Any) -> dict[str, dict[str, None]]:
+    """Return {activation: layers} where an activation is called on what a layer just returned."""
+    layers = (nn.Linear, *CONVOLUTIONS, *NORMS, nn.modules.conv._ConvTransposeNd)
+    made: dict[int, tuple[str, Tensor]] = {}  # the tensors too, so that no id is used again
+    found: dict[str, dict[str, None]] = {name: {} for name in names}
+
+    def left(name: str) -> Callable[..., None]:
+        return lambda module, args, output: made.update({id(output): (name, output)})
+
+    def entered(name: str) -> Callable[..., None]:
+        return lambda module, args: found[name].update(
+            {made[id(args[0])][0]: None} if id(args[0]) in made else {}
+        )
+
+    hooked = [(n, m) for n, m in model.named_modules() if isinstance(m, layers)]
+    handles = [module.register_forward_hook(left(name)) for name, module in hooked]
+    handles += [model.get_submodule(n).register_forward_pre_hook(entered(n)) for n in names]
+    try:
+        _outputs(model, inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def _far_out(model: nn.Module, place: str, inputs: Any, spread: float) -> _Plan:
+    """Return the rows of ``place`` whose pre-activations are far out."""
+    mean, deviation = _moments(model, place, inputs)
+    far = (mean.square() + deviation.square()).sqrt() > FAR * spread
+    plan = _Plan(place, far.nonzero().flatten().tolist())
+    plan.incoming = _rows(model, place, plan.units) if plan.units else []
+    plan.notes = ["activation swapped"]
+    return plan
