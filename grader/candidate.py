@@ -11,6 +11,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable, Sequence
+from itertools import product
 from types import ModuleType
 from typing import IO, Any
 
@@ -66,10 +67,7 @@ def observed_in(reply: bytes) -> Observations:
     seen = decode(reply, Reply).observations
     if not _is_plain([one.evidence for one in seen.values() if isinstance(one, Seen)]):
         raise msgspec.DecodeError("evidence that is no plain data, too deep or too much of it")
-    for observation in seen.values():
-        if isinstance(observation, Raised):
-            _tame(observation)
-    return seen
+    return _tamed(seen)
 
 
 def _is_plain(value: Any) -> bool:
@@ -87,11 +85,13 @@ def _is_plain(value: Any) -> bool:
     return not level
 
 
-def _tame(raised: Raised) -> None:
-    """Cut words short, and take out characters that do things to a terminal."""
-    for field, limit in WORDS_LIMIT.items():
-        words = getattr(raised, field)[:limit]
-        setattr(raised, field, "".join(c for c in words if c.isprintable() or c in "\n\t"))
+def _tamed(seen: Observations) -> Observations:
+    """What was raised with its words cut short, without characters that do things to a terminal."""
+    raised = [observation for observation in seen.values() if isinstance(observation, Raised)]
+    for observation, (field, limit) in product(raised, WORDS_LIMIT.items()):
+        words = getattr(observation, field)[:limit]
+        setattr(observation, field, "".join(c for c in words if c.isprintable() or c in "\n\t"))
+    return seen
 
 
 def load(statements: Sequence[str], name: str) -> Callable[..., Any]:
@@ -126,9 +126,9 @@ def respond(request: Request) -> Reply:
     except (Exception, SystemExit) as error:
         trace = candidates_frames(error.__traceback__)
         raised = Raised(type(error).__name__, str(error), trace)
-        return Reply(dict.fromkeys(request.cases, raised))
+        return Reply(_tamed(dict.fromkeys(request.cases, raised)))
     exercise = registry.find(request.exercise)
-    return Reply(observations(exercise, candidate, request.cases))
+    return Reply(_tamed(observations(exercise, candidate, request.cases)))
 
 
 def main() -> None:

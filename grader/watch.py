@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -25,8 +26,11 @@ def watched(candidate: Callable[..., Any], arguments: Sequence[Any]) -> tuple[An
     made: dict[bytes, Leaves] = {}
 
     def on_return(frame: FrameType, event: str, value: Any) -> None:
-        if event == "return":
-            own = frame.f_globals is own_globals
+        if event != "return":
+            return
+        kind: Any = type(value)
+        own = frame.f_globals is own_globals
+        if own or _may_hold_trees(kind):  # first of all quick: JAX returns a million times
             for leaves in _trees([value, *(frame.f_locals.values() if own else ())]):
                 made.setdefault(_identity(leaves), leaves)
 
@@ -52,6 +56,11 @@ def watched_step(
         with jax.disable_jit():
             step = step_among(watched(candidate, arguments)[1])
     return returned, step
+
+
+@cache
+def _may_hold_trees(kind: type) -> bool:
+    return kind is tuple or issubclass(kind, Mapping) or hasattr(kind, "apply_gradients")
 
 
 def _trees(values: list[Any]) -> Iterator[Leaves]:
