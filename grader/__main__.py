@@ -40,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_authors_commands(commands: Any) -> None:
+    from grader.batch.options import add_commands
+
+    add_commands(commands)
+
     beginning = commands.add_parser("new", help="begin a new exercise")
     beginning.add_argument("name", metavar="NAME", help="a verb phrase, such as count_dead_units")
     beginning.set_defaults(run=_new)
@@ -65,7 +69,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from grader.book import NoReference
-    from grader.harvest import Unusable
+    from grader.cells import Unusable
     from grader.notebook import check_notebooks
 
     try:
@@ -80,6 +84,9 @@ def _check(options: argparse.Namespace) -> int:
         return UNUSABLE
     if options.json:
         print(_json(reports))
+    else:
+        earned, possible = (sum(r[key] for r in reports) for key in ("earned", "possible"))
+        print(f"In all: {earned} of {possible} points.")
     verdicts = [o["verdict"] for report in reports for o in report["outcomes"]]
     return ALL_MET if all(verdict == "met" for verdict in verdicts) else NOT_ALL_MET
 

@@ -3,32 +3,26 @@
 A notebook is read as a list of top-level Python statements, cell by cell. From these a *slice* is
 taken: the last definition of the wanted name, and, for every name that its code may look up, the
 statements that bind or change it. Scratch work, plots and prompts are left behind; so the answer
-is found whatever else was done to the notebook. Cell ids and metadata do not matter.
+is found whatever else was done to the notebook. See `grader.cells` for what a cell may be.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import json
-import re
 import symtable
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from pathlib import Path, PurePath
 from typing import Any
 
 import parso
-from IPython.core.inputtransformer2 import TransformerManager
 
-PYTHON_CELL_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
-"""Cell magics under which stands plain Python."""
+from grader.cells import NOT_PARSED, python_of
 
-
-class Unusable(Exception):
-    """The file cannot be read as a notebook or a Python file; the message says why."""
+MOVABLE = 300  # statements; what an answer needs are some dozens
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class NotFound(LookupError):
@@ -40,6 +34,7 @@ class Statement:
     """One top-level statement and the global names it has to do with."""
 
     source: str
+    cell: int = 0  # its place among the cells
 
     @cached_property
     def node(self) -> ast.stmt:
@@ -65,7 +60,8 @@ class Statement:
     @cached_property
     def changes(self) -> frozenset[str]:
         """Names whose object it changes in place: `a[i] = …`, `a.b = …`, `del a[i]`, `a.b()`."""
-        return frozenset(root for target in _targets(self.node) if (root := _root(target)))
+        targets = (target for node in _run_at_once(self.node) for target in _targets(node))
+        return frozenset(root for target in targets if (root := _root(target)))
 
     @property
     def is_import(self) -> bool:
@@ -100,6 +96,17 @@ def _assigns_global(symbol: symtable.Symbol) -> bool:
     return symbol.is_declared_global() and symbol.is_assigned()
 
 
+def _run_at_once(node: ast.stmt) -> Iterator[ast.stmt]:
+    """A statement and those in it that run when it runs: not the bodies of functions."""
+    yield node
+    if not isinstance(node, FUNCTION):
+        for child in ast.iter_child_nodes(node):
+            below = child.body if isinstance(child, ast.ExceptHandler) else [child]
+            for statement in below:
+                if isinstance(statement, ast.stmt):
+                    yield from _run_at_once(statement)
+
+
 def _targets(node: ast.stmt) -> list[ast.expr]:
     match node:
         case ast.Assign(targets=targets) | ast.Delete(targets=targets):
@@ -120,13 +127,13 @@ def _root(target: ast.expr) -> str | None:
 
 
 def take(statements: Sequence[Statement], name: str) -> list[Statement]:
-    """The statements that the answer called `name` needs, in their order.
+    """The statements that the answer called `name` needs, in an order in which they can run.
 
     Raises:
         NotFound: no statement binds `name`.
     """
-    answered = [s for s in statements if not (name in s.binds and s.is_stub)]
-    pool = answered if any(name in s.binds for s in answered) else list(statements)
+    answered = frozenset[str]().union(*(s.binds for s in statements if not s.is_stub))
+    pool = [s for s in statements if not s.is_stub or s.binds - answered]
     if not any(name in statement.binds for statement in pool):
         raise NotFound(f"No cell defines `{name}`.{_near(pool, name)}")
     kept = set(_needed(pool, name, whole=False))
@@ -141,7 +148,73 @@ def take(statements: Sequence[Statement], name: str) -> list[Statement]:
             wanted += pool[place].uses
     if any(_unbound(pool, seen)):
         kept |= {place for place, statement in enumerate(pool) if statement.is_star_import}
-    return [pool[place] for place in sorted(kept)]
+    return runnable([pool[place] for place in sorted(kept)])
+
+
+def readings(statements: Sequence[Statement], name: str) -> list[list[Statement]]:
+    """What `take` gives and, if that is something else, what it gave when the answer was written.
+
+    They differ where a later cell gives another meaning to a helper's name: then nobody can tell
+    which one the answer was checked with.
+    """
+    at_the_end = take(statements, name)
+    written = max(statement.cell for statement in at_the_end if name in statement.binds)
+    early = [statement for statement in statements if statement.cell <= written]
+    known = frozenset[str]().union(*(statement.binds for statement in early))
+    late = [s for s in statements if s.cell > written and not (s.binds | s.changes) & known]
+    as_written = take([*early, *late], name)
+    return [at_the_end] if as_written == at_the_end else [at_the_end, as_written]
+
+
+def runnable(slice_: Sequence[Statement]) -> list[Statement]:
+    """The statements in their own order, or in another where one needs what only a later one binds.
+
+    Cells may stand in any order, for they can be run in any. Of very many none is moved.
+    """
+    if len(slice_) > MOVABLE:
+        return list(slice_)
+    waiting, ordered, bound = _waiting(slice_), list[Statement](), set[str]()
+    while waiting:
+        place = next(_ready(waiting, bound), 0)
+        statement, _ = waiting.pop(place)
+        bound |= statement.binds
+        ordered.append(statement)
+    return ordered
+
+
+def _waiting(slice_: Sequence[Statement]) -> list[tuple[Statement, frozenset[str]]]:
+    """Each statement with the names of others that it looks up while it runs.
+
+    Those that functions look up, which it may call, are among them.
+    """
+    uses: dict[str, set[str]] = {}
+    for statement in slice_:
+        for name in statement.binds:
+            uses.setdefault(name, set()).update(statement.uses)
+    return [(s, _closure(_used_at_once(s), uses) & uses.keys() - s.binds) for s in slice_]
+
+
+def _closure(names: frozenset[str], uses: Mapping[str, set[str]]) -> frozenset[str]:
+    found, wanted = set[str](), set(names)
+    while wanted:
+        found |= wanted
+        wanted = {used for name in wanted for used in uses.get(name, ())} - found
+    return frozenset(found)
+
+
+def _ready(waiting: Sequence[tuple[Statement, frozenset[str]]], bound: set[str]) -> Iterator[int]:
+    """Places of the statements that can run now without changing what an earlier one will see."""
+    for place, (statement, needed) in enumerate(waiting):
+        if needed <= bound and not any(
+            _meet(statement, other, bound) for other, _ in waiting[:place]
+        ):
+            yield place
+
+
+def _meet(statement: Statement, other: Statement, bound: set[str]) -> bool:
+    """Whether what the statement does to names matters to the other one."""
+    touched = statement.binds | statement.changes
+    return bool(touched & (other.binds | (other.changes | other.uses) & bound))
 
 
 def _near(pool: Sequence[Statement], name: str) -> str:
@@ -170,8 +243,8 @@ def _needed(pool: Sequence[Statement], name: str, whole: bool) -> Iterator[int]:
 def _used_at_once(statement: Statement) -> frozenset[str]:
     """Names looked up while the statement itself runs, not when its function is called."""
     node = statement.node
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        parts: list[ast.AST] = [*node.decorator_list, node.args]
+    if isinstance(node, FUNCTION):
+        parts = [*node.decorator_list, node.args, *filter(None, [node.returns])]
         return frozenset(n.id for p in parts for n in ast.walk(p) if isinstance(n, ast.Name))
     return statement.uses
 
@@ -183,46 +256,34 @@ def _unbound(pool: Sequence[Statement], names: Iterable[str]) -> Iterator[str]:
 
 def statements(cells: Iterable[str]) -> list[Statement]:
     """The top-level statements of all cells; what is not Python is passed over."""
-    return [Statement(source) for cell in cells for source in _pieces(python_of(cell))]
-
-
-def unreadable(cells: Iterable[str]) -> list[str]:
-    """What Python says of each cell that it cannot read: 'code cell 3, line 2: invalid syntax'."""
-    found = []
-    for place, cell in enumerate(cells, start=1):
-        try:
-            ast.parse(python_of(cell))
-        except SyntaxError as error:
-            found.append(f"code cell {place}, line {error.lineno}: {error.msg}")
-        except (ValueError, RecursionError, MemoryError):
-            found.append(f"code cell {place}: not Python")
-    return found
-
-
-def python_of(cell: str) -> str:
-    """A cell without its magics and shell lines; empty where a cell magic makes it no Python."""
-    first = next((line for line in cell.splitlines() if line.strip()), "")
-    if first.startswith("%%"):
-        if not first.startswith(PYTHON_CELL_MAGICS):
-            return ""
-        cell = cell.replace(first, "", 1)
-    try:
-        return TransformerManager().transform_cell(cell)
-    except SyntaxError:
-        return cell
+    return [
+        Statement(source, place)
+        for place, cell in enumerate(cells)
+        for source in _pieces(python_of(cell))
+    ]
 
 
 def _pieces(code: str) -> Iterator[str]:
-    """Statement by statement; around a syntax error, whatever can be read without it."""
+    """Statement by statement, those left out that only ask IPython to do something."""
     for source in _split(code):
         if "get_ipython()" not in source:
             yield source
+        elif isinstance(ast.parse(source).body[0], FUNCTION | ast.ClassDef):
+            yield ast.unparse(_Silent().visit(ast.parse(source))) + "\n"
+
+
+class _Silent(ast.NodeTransformer):
+    """Makes `pass` of each statement that is a call to IPython."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        return ast.Pass() if "get_ipython()" in ast.unparse(node) else node
 
 
 def _split(code: str) -> Iterator[str]:
+    """Statement by statement; around a syntax error, whatever can be read without it."""
     try:
         nodes = ast.parse(code).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, *NOT_PARSED):
         yield from _salvaged(code)
         return
     lines = code.splitlines(keepends=True)
@@ -243,83 +304,35 @@ def _source(node: ast.stmt, lines: Sequence[str]) -> str:
 
 
 def _salvaged(code: str) -> Iterator[str]:
-    """parso's tree is tolerant: each top-level piece that is Python by itself is kept."""
-    for child in parso.parse(code).children:
+    """parso's tree is tolerant: each top-level piece that is Python by itself is kept.
+
+    Unless it goes on below an error: half a function is not the function.
+    """
+    kept, goes_on = list[str](), False
+    for child in reversed(parso.parse(code).children):
         piece = child.get_code()
-        try:
-            ast.parse(piece)
-        except (SyntaxError, ValueError):
-            continue
-        if piece.strip():
-            yield from _split(piece)
+        if piece.strip() and not goes_on and _parses(piece):
+            kept.append(piece)
+        if piece.strip() and child.type != "error_leaf":
+            goes_on = _is_indented(child.get_first_leaf())
+    for piece in reversed(kept):
+        yield from _split(piece)
+
+
+def _parses(piece: str) -> bool:
+    try:
+        ast.parse(piece)
+    except (SyntaxError, *NOT_PARSED):
+        return False
+    return True
+
+
+def _is_indented(leaf: Any) -> bool:
+    """Whether only space stands before it on its line."""
+    indent = leaf.prefix.rpartition("\n")[2]
+    return bool(indent) and leaf.start_pos[1] == len(indent)
 
 
 def slice_of(cells: Iterable[str], name: str) -> list[str]:
     """The sources of the statements that `name` needs, in order. Raises `NotFound`."""
     return [statement.source for statement in take(statements(cells), name)]
-
-
-def cells_of(path: Path) -> list[str]:
-    """The code cells of a notebook of any version, or the text of a `.py` as one cell.
-
-    Raises:
-        Unusable: not a file, not text, not JSON, not a notebook.
-    """
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "not there"
-        raise Unusable(f"{path} is {what}. Name a notebook (.ipynb) or a Python file (.py).")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise Unusable(f"{path} cannot be read: {error.strerror}.") from None
-    return cells_in(content, path)
-
-
-def cells_in(content: bytes, name: PurePath) -> list[str]:
-    """The same for the content of a file of this name.
-
-    Markdown cells that hold the code instead of a code cell come first, so that a code cell wins.
-    """
-    text = _text(content, name)
-    if name.suffix == ".py":
-        return [text]
-    cells = list(_cells(_json(text, name), name))
-    prose = [code for kind, source in cells if kind != "code" for code in _code_in(source)]
-    return prose + [source for kind, source in cells if kind == "code"]
-
-
-def _text(content: bytes, name: PurePath) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Unusable(f"{name} is not UTF-8 text. Save the notebook again and resend.") from None
-
-
-def _json(text: str, path: PurePath) -> Any:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        what = "empty" if not text.strip() else "not a notebook: its text is not JSON"
-        raise Unusable(f"{path} is {what}. Save the notebook again and resend it.") from None
-
-
-def _cells(notebook: Any, path: PurePath) -> Iterator[tuple[str, str]]:
-    """Kind and source of each cell, of nbformat 3 or 4, in lists of lines or in one text."""
-    try:
-        sheets = notebook.get("worksheets") or [notebook]
-        for cell in (cell for sheet in sheets for cell in sheet["cells"]):
-            source = cell.get("source", cell.get("input", ""))
-            yield str(cell.get("cell_type")), "".join(source)
-    except (AttributeError, KeyError, TypeError):
-        raise Unusable(f"{path} is JSON, but not a notebook: it has no list of cells.") from None
-
-
-def _code_in(prose: str) -> list[str]:
-    """Python in a Markdown or raw cell: fenced blocks, or the whole cell if it reads as Python."""
-    if fenced := re.findall(r"^```\w*\n(.*?)^```", prose, re.DOTALL | re.MULTILINE):
-        return fenced
-    try:
-        body = ast.parse(prose).body
-    except (SyntaxError, ValueError):
-        return []
-    return [prose] if any(isinstance(node, ast.FunctionDef) for node in body) else []

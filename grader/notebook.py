@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grader import book, registry
+from grader.cells import Unusable, cells_of, unreadable
 from grader.evidence import Observations, Unattempted
 from grader.exercise import Exercise
 from grader.feedback import Feedback
-from grader.harvest import NotFound, Unusable, cells_of, statements, take, unreadable
+from grader.harvest import NotFound, readings, statements
 from grader.judge import judge
 from grader.runner import Runner
 
@@ -62,11 +63,16 @@ class Notebook:
         seeds = book.PUBLIC_SEEDS if seed is None else (seed,)
         known, cases = book.evidence(exercise, seeds), exercise.cases(seeds)
         try:
-            answer = [statement.source for statement in take(self.pool, exercise.name)]
+            answers = readings(self.pool, exercise.name)
         except NotFound as error:
             nothing: Observations = {case: Unattempted() for case in cases}
             report = judge(exercise, nothing, known.reference, known.specimens)
             report.missing = f"{error}{self._unread_words()}"
             return Feedback(report)
-        seen = runner.observe(exercise.name, answer, cases)
-        return Feedback(judge(exercise, seen, known.reference, known.specimens), exercise.note)
+        reports = []
+        for answer in answers:
+            seen = runner.observe(exercise.name, [s.source for s in answer], cases)
+            reports.append(judge(exercise, seen, known.reference, known.specimens))
+            if reports[-1].verdict == "met":
+                break
+        return Feedback(max(reports, key=lambda report: report.earned), exercise.note)

@@ -4,8 +4,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, writes
 
 from grader import NotAttempted, check, hint
+from grader.cells import Unusable, unreadable
 from grader.feedback import as_html, as_text
-from grader.harvest import Unusable, unreadable
 from grader.notebook import check_notebooks
 from grader.registry import UnknownExercise
 

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from grader.candidate import load
+from grader.cells import Unusable, cells_of
 from grader.exercise import NotAttempted
-from grader.harvest import NotFound, Unusable, cells_of, slice_of
+from grader.harvest import NotFound, slice_of
 
 
 def answer(*cells, name="f"):
