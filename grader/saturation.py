@@ -50,7 +50,7 @@ def _units(rng: np.random.Generator, near: float) -> np.ndarray:
     """
 
     def far() -> np.ndarray:
-        return rng.integers(48, 73, SAMPLES) / 8
+        return rng.integers(48, 57, SAMPLES) / 8  # beyond 7 some machines round tanh to 1
 
     def signs() -> np.ndarray:
         return rng.permutation([-1, -1, -1, 1, 1, 1])
@@ -224,6 +224,12 @@ DEAD = (
     "Then it is dead. A derivative of 0.00001 is no better for learning, and on paper a sigmoid "
     "never reaches zero at all.",
     "How large is the derivative of the sigmoid at -8, and is it below delta?",
+)
+ZERO = (
+    "A slope of exactly zero is not saturation: that unit is dead.",
+    "It is both. Zero is below delta, and where float32 rounds a slope to zero the unit is as far "
+    "out as a unit can be.",
+    "What is the slope at the pre-activations named above, and is it below delta?",
 )
 MEAN = (
     "The gradient of a mean holds the derivatives.",

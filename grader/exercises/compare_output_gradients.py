@@ -43,8 +43,9 @@ def challenge(rng):
     def right(z):
         return z > 0
 
-    def soft(z):
-        return rng.uniform(0.1, 0.9, 5)
+    def soft(z):  # on either side of the output, and well away from it: no cancellation there
+        a, gap = 1 / (1 + np.exp(-z)), rng.uniform(0.3, 0.8, 5)
+        return np.where(rng.permutation([0, 0, 1, 1, 1]), gap * a, 1 - gap * (1 - a))
 
     return {
         "unsure outputs": case(0.2, 2.0, lambda z: rng.integers(0, 2, 5)),
@@ -163,6 +164,22 @@ def count_one_class_only(z, y):
     return _both(2 * error * a * rest, -y * rest)
 
 
+def round_the_targets(z, y):
+    a, rest, error = _exact(z, (y > 0.5).double())
+    return _both(2 * error * a * rest, error)
+
+
+def count_a_soft_target_as_zero(z, y):
+    a, rest, error = _exact(z, (y == 1).double())
+    return _both(2 * error * a * rest, error)
+
+
+HARD = (
+    "A target is 0 or 1.",
+    "Labels often are. The task allows all that lies between, as smoothed labels or probabilities "
+    "do, and there both losses pull the output to y and not to an end.",
+    "What are both gradients where sigmoid(z) equals y, for y = 0.3?",
+)
 ROUNDING = (
     "A float32 that is exactly 1 was exactly 1 before it was rounded.",
     "sigmoid(20) is 1 - 0.000000002, and float32 has no number between 1 and 1 - 0.00000006. What "
@@ -190,7 +207,7 @@ EXERCISE = Exercise(
             "The cross-entropy of sigmoid(z) is the cross-entropy with logits.",
             "On paper it is. In float32 the first one is given a = 1 and has to divide by "
             "a (1 - a) = 0. A bound inside keeps that from failing, and the gradient becomes 0.",
-            "Which loss in torch.nn.functional takes z in place of a?",
+            "How large is a (1 - a) at z = 20 on paper, and how large in float32?",
             hand_the_rounded_output_on,
         ),
         Misconception(
@@ -244,6 +261,8 @@ EXERCISE = Exercise(
             "What pulls the output down where y is 0?",
             count_one_class_only,
         ),
+        Misconception(*HARD, specimen=round_the_targets),
+        Misconception(*HARD, specimen=count_a_soft_target_as_zero),
     ),
     hints=(
         "Write the chain rule for both: dL/dz = dL/da · da/dz with da/dz = a (1 - a). What cancels "
@@ -256,6 +275,7 @@ EXERCISE = Exercise(
     section="The loss at a saturated output",
     frameworks=("torch",),
     minutes=15,
-    note="At z = 25 and y = 0 the two differ by ten orders of magnitude. "
-    "F.binary_cross_entropy_with_logits gets its gradient right because it never sees a.",
+    note="At z = 25 and y = 0 the two differ by ten orders of magnitude. In float32 "
+    "F.binary_cross_entropy_with_logits is right there, since it is given z. At y = 1 even its "
+    "gradient rounds to 0, where there is nothing left to learn.",
 )

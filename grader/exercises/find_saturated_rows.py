@@ -214,7 +214,7 @@ EXERCISE = Exercise(
         Claim(
             marks_saturated_rows,
             3,
-            "What of a row do you hold against delta, and what is it for two equal weights?",
+            "By what do you divide q · k, and what of a row do you hold against delta?",
         ),
         Claim(spares_even_rows, 1, "How large is p (1 - p) for each of ten equal weights?"),
         Claim(keeps_to_the_allowed_keys, 2, "What weight do your forbidden keys get?"),

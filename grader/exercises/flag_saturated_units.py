@@ -115,6 +115,16 @@ def mark_the_dead_only(activation, z, delta):
     return _on_every_sample(_slopes(activation, _checked(z)) == 0)
 
 
+def leave_zero_slopes_out(activation, z, delta):
+    slope = jnp.abs(_slopes(activation, _checked(z)))
+    return _on_every_sample((slope < delta) & (slope != 0))
+
+
+def leave_dead_units_out(activation, z, delta):
+    slope = jnp.abs(_slopes(activation, _checked(z)))
+    return _on_every_sample(slope < delta) & ~_on_every_sample(slope == 0)
+
+
 def differentiate_the_mean(activation, z, delta):
     return _on_every_sample(jnp.abs(_slopes(activation, _checked(z))) / z.size < delta)
 
@@ -141,6 +151,8 @@ EXERCISE = Exercise(
         Misconception(*saturation.BATCH_ONLY, specimen=judge_each_position),
         Misconception(*saturation.EQUAL, specimen=mark_what_equals_delta),
         Misconception(*saturation.DEAD, specimen=mark_the_dead_only),
+        Misconception(*saturation.ZERO, specimen=leave_zero_slopes_out),
+        Misconception(*saturation.ZERO, specimen=leave_dead_units_out),
         Misconception(*saturation.MEAN, specimen=differentiate_the_mean),
         Misconception(*saturation.NO_NAN, specimen=pass_over_nan),
     ),

@@ -18,12 +18,12 @@ def predict_saturated_share(activation, x, weight_std, bias_std, delta):
 
     Args:
         activation: ``"sigmoid"`` or ``"tanh"``.
-        x: inputs, float64 tensor of shape (N, D). Rows differ in length. A
-            row may be all zeros.
+        x: inputs, float64 tensor of shape (N, D). Rows differ in length; one may be all
+            zeros.
         weight_std: float above 0.
         bias_std: float, 0 for a layer without bias.
-        delta: float above 0. It may exceed the largest derivative there is, which makes every unit
-            saturated.
+        delta: float above 0. It may exceed the largest derivative there is, and then all are
+            below it.
 
     Returns:
         The share, a float from 0 to 1, exact to three digits.

@@ -115,7 +115,7 @@ def shrinks_to_the_target(seen, expected):
         return None
     before, after = _sizes(expected["before"]), _sizes(seen["after"])
     astray = [u for u in _large(expected) if not _close(after[u], expected["target"])]
-    unit = (astray or _large(expected))[0]
+    unit = max(astray or _large(expected), key=lambda u: abs(after[u] - expected["target"]))
     sizes = f"{number(before[unit])} before and {number(after[unit])} after"
     return not astray, f"unit {unit} has size {sizes}, the target is {number(expected['target'])}"
 
@@ -205,6 +205,26 @@ def take_the_largest_value(layer, x, target):
     return _divide(layer, (layer(x).detach().abs().amax(dim=0) / target).clamp(min=1))
 
 
+def measure_without_the_bias(layer, x, target):
+    z = x @ layer.weight.detach().T
+    return _divide(layer, (_rms(z) / target).clamp(min=1))
+
+
+def expect_a_bias(layer, x, target):
+    factor = (_rms(layer(x)) / target).clamp(min=1)
+    with torch.no_grad():
+        layer.weight /= factor[:, None]
+        layer.bias /= factor
+    return factor
+
+
+def expect_the_data_of_a_bias(layer, x, target):
+    factor = (_rms(layer(x)) / target).clamp(min=1)
+    layer.weight.data.div_(factor[:, None])
+    layer.bias.data.div_(factor)
+    return factor
+
+
 def normalise_the_weights(layer, x, target):
     return _divide(layer, (layer.weight.detach().norm(dim=1) / target).clamp(min=1))
 
@@ -254,6 +274,12 @@ def clip_the_weights(layer, x, target):
     return factor
 
 
+NO_BIAS = (
+    "Every linear layer has a bias.",
+    "With bias=False the attribute is there and holds None. Layers before a normalisation are "
+    "often built so.",
+    "What is layer.bias of torch.nn.Linear(3, 5, bias=False)?",
+)
 SPREAD = (
     "A unit is saturated if its pre-activations are spread widely.",
     "A unit whose pre-activations all lie near 20 has hardly any spread, and its slope is zero "
@@ -308,6 +334,14 @@ EXERCISE = Exercise(
             "Where does x come into your factor?",
             normalise_the_weights,
         ),
+        Misconception(
+            "The size of a unit is the size of w · x.",
+            "z is w · x + b. A unit can be small in w · x and far out by its bias alone.",
+            "What does layer(x) give for the unit named above, and what x @ layer.weight.T?",
+            measure_without_the_bias,
+        ),
+        Misconception(*NO_BIAS, specimen=expect_a_bias),
+        Misconception(*NO_BIAS, specimen=expect_the_data_of_a_bias),
         Misconception(
             "All units should have the same size.",
             "Units below the target were blown up. They learned well as they were, and one whose "
