@@ -1,9 +1,10 @@
 """What watching a training run costs: python benchmarks/certificate.py
 
 Baseline: twenty bare steps of an MLP with four layers of 512 units, batches of 256. Watching every
-step may cost 1.25 of it, every ten steps 1.03. Peer: delve, which looks at the eigenvalues of the
-activations (here once in the twenty steps, as it is meant to). cockpit needs setuptools < 81 and
-is left out. One whole certificate is compared with one bare step, and has no limit.
+step may cost 1.25 of it, every ten steps 1.03. Peers: delve, which looks at the eigenvalues of the
+activations (here once in the twenty steps, as it is meant to), and cockpit in its cheapest setting,
+which needs setuptools < 81 and so an environment of its own. One whole certificate, which makes a
+pass of its own, is compared with one bare step, and has no limit; nor has one with the Fisher mass.
 """
 
 import importlib.util
@@ -19,6 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from paramlock.certifying import certificate
+from paramlock.fisher import fisher_diagonal
 from paramlock.watching import watch
 
 STEPS = 20
@@ -47,8 +49,18 @@ class Training:
         with watch(self.model, self.optimizer, every=every, live=False):
             self.steps()
 
+    def watched_step(self):
+        with watch(self.model, self.optimizer, every=1, live=False):
+            self.step()
+
     def certified(self):
         certificate(self.model, self.batch, F.cross_entropy, optimizer=self.optimizer)
+
+    def weighed(self):
+        fisher = fisher_diagonal(self.model, self.batch)
+        certificate(
+            self.model, self.batch, F.cross_entropy, optimizer=self.optimizer, fisher=fisher
+        )
 
 
 def by_delve():
@@ -69,6 +81,39 @@ def by_delve():
     return run
 
 
+def by_cockpit():
+    """Return one step tracked by cockpit, or ``None`` where it cannot be imported."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own
+            from backpack import extend
+            from cockpit import Cockpit
+            from cockpit.utils.configuration import configuration
+    except ImportError:
+        return None
+    training = Training()
+    model, loss = extend(training.model), extend(nn.CrossEntropyLoss())
+    each = nn.CrossEntropyLoss(reduction="none")
+    cockpit, (x, y) = Cockpit(model.parameters(), configuration("economy")), training.batch
+    warnings.filterwarnings("ignore", "Full backward hook")  # BackPACK's own
+
+    def run():
+        training.optimizer.zero_grad()
+        outputs = model(x)
+        value = loss(outputs, y)
+        info = {
+            "batch_size": len(x),
+            "individual_losses": each(outputs, y),
+            "loss": value,
+            "optimizer": training.optimizer,
+        }
+        with cockpit(0, info=info):
+            value.backward(create_graph=cockpit.create_graph(0))
+        training.optimizer.step()
+
+    return run
+
+
 def main():
     torch.set_num_threads(1)
     training = Training()
@@ -79,9 +124,18 @@ def main():
     ]
     title = f"{STEPS} watched steps over {STEPS} bare steps"
     kept = side_by_side.compare(title, training.steps, lines, rounds=15, speed_up=False)
-    whole = [Line("certificate, one batch", training.certified)]
+    whole = [
+        Line("certificate, one batch", training.certified),
+        Line("the same with its Fisher diagonal", training.weighed),
+    ]
     title = "one certificate over one bare step"
     side_by_side.compare(title, training.step, whole, rounds=25, speed_up=False)
+    peer = [
+        Line("paramlock, one watched step", training.watched_step),
+        Line("cockpit 1.0, one step, economy", by_cockpit()),
+    ]
+    title = "one step that is looked at over one bare step"
+    side_by_side.compare(title, training.step, peer, rounds=3, speed_up=False)
     return not kept
 
 

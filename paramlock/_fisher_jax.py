@@ -1,14 +1,15 @@
 """The Fisher diagonal of Flax modules: linen ``apply`` functions and nnx modules.
 
-Dense layers are *tapped*: a zero probe is added to their outputs, so that the derivative with
-respect to the probe is the gradient there, and their inputs are kept. Input and gradient give the
-sum of squares in one product, as in torch. A parameter is *explained* when the outputs no longer
-hang on it once the tapped layers' outputs are replaced by constants; all other parameters are
-measured sample by sample, in a compiled loop.
+Layers with a rule are *tapped*: a zero probe is added to their outputs, so that the derivative
+with respect to the probe is the gradient there, and their inputs are kept. Input and gradient give
+the gradient of each sample, or for a dense layer the sum of squares in one product, as in torch. A
+parameter is *explained* when the outputs no longer hang on it once the tapped layers' outputs are
+replaced by constants; all other parameters are measured sample by sample, in a compiled loop.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx, traverse_util
 
-from paramlock.fisher import batches, require_targets
+from paramlock._fisher_jax_rules import (
+    KINDS,
+    Rule,
+    row_squares,
+    rule_of,
+    weight_gradient,
+    without_scale,
+)
+from paramlock.batches import arrays, call, explained, samples_in
+from paramlock.fisher import labelled, require_targets
 
 Params = Mapping[str, jax.Array]
 Path = tuple[Any, ...]
@@ -35,12 +45,21 @@ class Linen(NamedTuple):
     def run(self, params: Params, state: Any, inputs: Any, tap: Any) -> Any:
         def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
             layer = context.module
-            if tap is None or type(layer) is not linen.Dense or not args:
+            own = tap is not None and context.method_name == "__call__" and len(args) > 0
+            rule = rule_of(layer, args[0]) if own else None
+            if rule is None:
                 return call(*args, **kwargs)
-            return tap(layer.path, args[0], lambda: call(*args, **kwargs))
 
+            def normalised() -> Any:
+                rest = {name: part for name, part in layer.variables.items() if name != "params"}
+                return without_scale(layer).apply(rest, *args, **kwargs)
+
+            seen = normalised if rule.kind == "scale" else lambda: args[0]
+            return tap(layer.path, rule, seen, lambda: call(*args, **kwargs))
+
+        weights = traverse_util.unflatten_dict(dict(params), sep="/")
         with linen.intercept_methods(intercept):
-            return self.apply(traverse_util.unflatten_dict(dict(params), sep="/"), *inputs)
+            return call(partial(self.apply, weights), inputs)
 
 
 class Nnx(NamedTuple):
@@ -54,35 +73,47 @@ class Nnx(NamedTuple):
         model = nnx.merge(self.graph, nnx.from_flat_state(flat), others)
         model.eval()
         for path, layer in list(nnx.iter_graph(model)) if tap else ():
-            if type(layer) is nnx.Linear:
-                object.__setattr__(layer, "__class__", _tapped(path, tap))
-        return model(*inputs)
+            if type(layer) in KINDS:
+                object.__setattr__(layer, "__class__", _tapped(type(layer), path, tap))
+        return call(model, inputs)
 
 
-def _tapped(path: Path, tap: Any) -> type:
-    class Tapped(nnx.Linear):
+def _tapped(kind: Any, path: Path, tap: Any) -> type:
+    class Tapped(kind):  # type: ignore[misc]
         def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            return tap(path, inputs, lambda: nnx.Linear.__call__(self, inputs, *args, **kwargs))
+            def original(layer: Any) -> Any:
+                return kind.__call__(layer, inputs, *args, **kwargs)
+
+            plain = copy.copy(self)
+            object.__setattr__(plain, "__class__", kind)
+            rule = rule_of(plain, inputs)
+            if rule is None:
+                return original(self)
+            scales = rule.kind == "scale"
+            seen = (lambda: original(without_scale(plain))) if scales else lambda: inputs
+            return tap(path, rule, seen, lambda: original(self))
 
     return Tapped
 
 
 class _Tap:
-    """Sees every call of a dense layer; adds probes to the outputs, or puts them in their place."""
+    """Sees every call of a layer with a rule; adds probes to the outputs, or replaces them."""
 
     def __init__(self, probes: Any = None, *, replace: bool = False) -> None:
         self.probes, self.replace = probes, replace
-        self.paths: list[Path] = []
+        self.calls: list[tuple[Path, Rule]] = []
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
 
-    def __call__(self, path: Path, inputs: Any, compute: Callable[[], Any]) -> Any:
-        probe = self.probes[len(self.paths)] if self.probes else None
+    def __call__(
+        self, path: Path, rule: Rule, seen: Callable[[], Any], compute: Callable[[], Any]
+    ) -> Any:
+        probe = self.probes[len(self.calls)] if self.probes else None
         outputs = probe if self.replace else compute()
         if probe is not None and not self.replace:
             outputs = outputs + probe
-        self.paths.append(path)
-        self.inputs.append(inputs)
+        self.calls.append((path, rule))
+        self.inputs.append(None if self.replace else seen())
         self.outputs.append(outputs)
         return outputs
 
@@ -91,7 +122,8 @@ class _Plan(NamedTuple):
     """How to measure batches of one shape; hashable, so that it compiles once."""
 
     probes: tuple[tuple[tuple[int, ...], Any], ...]  # shape and dtype of each tapped output
-    dense: tuple[tuple[str, tuple[int, ...]], ...]  # parameter name, its calls
+    rules: tuple[Rule, ...]  # of each tapped call
+    explained: tuple[tuple[str, tuple[int, ...]], ...]  # parameter name, its calls
     loops: tuple[str, ...]  # parameters measured sample by sample
     outputs: tuple[int, ...]
 
@@ -111,16 +143,18 @@ def diagonal(
     key = jax.random.key(seed)
     totals: dict[str, Any] = dict.fromkeys(flat, 0)
     count = 0
-    for inputs, targets in batches(data, kind, _is_array):
+    for inputs, targets in labelled(data, kind):
+        _check_inputs(inputs)
         key, used = jax.random.split(key)
-        plan = _plan(model, *_abstract((flat, state, inputs)))
+        with explained(None, inputs):
+            plan = _plan(model, *_abstract((flat, state, inputs)))
         if kind == "empirical":
             _check_targets(np.asarray(targets), plan.outputs, likelihood)
         settings = (kind, likelihood, draws)
-        squares, scores = _dense(model, plan, settings, flat, state, inputs, targets, used)
+        squares, scores = _by_rules(model, plan, settings, flat, state, inputs, targets, used)
         squares |= _sample_by_sample(model, plan.loops, flat, state, inputs, scores)
         totals = {name: totals[name] + squares[name] for name in totals}
-        count += len(inputs[0])
+        count += samples_in(inputs)
     return {name: total / count for name, total in totals.items()}
 
 
@@ -144,8 +178,13 @@ def _joined(path: Path) -> str:
     return "/".join(map(str, path))
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, jax.Array | np.ndarray)
+def _check_inputs(inputs: Any) -> None:
+    for part in arrays(inputs):
+        if not isinstance(part, jax.Array | np.ndarray) or not part.ndim:
+            raise ValueError(
+                f"inputs hold a {type(part).__name__} of shape {tuple(part.shape)}: pass JAX or "
+                "NumPy arrays (n, …), the samples along the first axis"
+            )
 
 
 def _check_targets(targets: Any, outputs: tuple[int, ...], likelihood: str) -> None:
@@ -174,26 +213,27 @@ def _abstract(tree: Any) -> tuple[tuple[Any, ...], Any]:
 def _plan(model: Any, leaves: tuple[Any, ...], structure: Any) -> _Plan:
     """Trace the model over shapes alone; once for each model and shape of batch."""
     params, _, inputs = everything = jax.tree.unflatten(structure, leaves)
-    paths, seen, left, outputs = _trace(model, everything)
-    n = inputs[0].shape[0]
+    called, seen, left, outputs = _trace(model, everything)
+    n = samples_in(inputs)
     if not hasattr(outputs, "shape") or outputs.ndim < 2 or outputs.shape[0] != n:
         raise ValueError(f"{n} samples gave {outputs}; outputs must be one array (n, …, classes)")
     probes = tuple((y.shape, y.dtype) for y in left)
     hidden = _used_elsewhere(model, everything, probes)
     calls: dict[str, list[int]] = defaultdict(list)
-    for index, path in enumerate(paths):
-        for name in (_joined((*path, part)) for part in ("kernel", "bias")):
+    for index, (path, rule) in enumerate(called):
+        for name in (_joined((*path, part)) for part in (rule.weight, "bias")):
             name = name if name in params else f"params/{name}"
             calls[name].append(index)
-            if not _rows_are_samples(seen[index].shape, probes[index][0], n):
+            if not _rows_are_samples(rule, seen[index].shape, probes[index][0], n):
                 hidden.add(name)
-    dense = tuple((n, tuple(c)) for n, c in calls.items() if n in params and n not in hidden)
-    explained = {name for name, _ in dense}
-    return _Plan(probes, dense, tuple(n for n in params if n not in explained), outputs.shape)
+    known = tuple((n, tuple(c)) for n, c in calls.items() if n in params and n not in hidden)
+    left_over = params.keys() - {name for name, _ in known}
+    rules = tuple(rule for _, rule in called)
+    return _Plan(probes, rules, known, tuple(sorted(left_over)), outputs.shape)
 
 
-def _trace(model: Any, everything: Any) -> tuple[list[Path], Any, Any, Any]:
-    """Return paths, inputs and outputs of all calls of dense layers, and the model's outputs."""
+def _trace(model: Any, everything: Any) -> tuple[list[tuple[Path, Rule]], Any, Any, Any]:
+    """Return all calls of layers with a rule, their inputs and outputs, the model's outputs."""
     tap = _Tap()
 
     def record(params: Params, state: Any, inputs: Any) -> Any:
@@ -201,15 +241,18 @@ def _trace(model: Any, everything: Any) -> tuple[list[Path], Any, Any, Any]:
 
     try:
         inputs, left, outputs = jax.eval_shape(record, *everything)
-    except jax.errors.UnexpectedTracerError:  # dense layers inside scan, remat or vmap
+    except jax.errors.UnexpectedTracerError:  # layers inside scan, remat or vmap
         outputs = jax.eval_shape(lambda *each: model.run(*each, None), *everything)
         return [], [], [], outputs
-    return tap.paths, inputs, left, outputs
+    return tap.calls, inputs, left, outputs
 
 
-def _rows_are_samples(inputs: tuple[int, ...], outputs: tuple[int, ...], n: int) -> bool:
+def _rows_are_samples(
+    rule: Rule, inputs: tuple[int, ...], outputs: tuple[int, ...], n: int
+) -> bool:
     """Whether axis 0 is the sample; where a later axis is as long, nobody can tell (time first)."""
-    return inputs[0] == outputs[0] == n and len(inputs) > 1 and (n == 1 or n not in inputs[1:-1])
+    free = () if rule.kind == "conv" else inputs[1:] if rule.kind == "embed" else inputs[1:-1]
+    return inputs[:1] == outputs[:1] == (n,) and len(outputs) > 1 and (n == 1 or n not in free)
 
 
 def _used_elsewhere(model: Any, everything: Any, probes: Any) -> set[str]:
@@ -229,7 +272,7 @@ def _used_elsewhere(model: Any, everything: Any, probes: Any) -> set[str]:
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _dense(
+def _by_rules(
     model: Any,
     plan: _Plan,
     settings: tuple[str, str, int],
@@ -239,7 +282,7 @@ def _dense(
     targets: Any,
     key: Any,
 ) -> tuple[dict[str, jax.Array], jax.Array]:
-    """Return sums of squares of the dense layers' parameters, and all cotangents."""
+    """Return sums of squares of the explained parameters, and all cotangents."""
 
     def run(probes: Any) -> Any:
         tap = _Tap(probes) if probes else None  # untapped where taps would leak out of a scan
@@ -247,51 +290,64 @@ def _dense(
 
     outputs, back, xs = jax.vjp(run, [jnp.zeros(*p) for p in plan.probes], has_aux=True)
     scores = _cotangents(outputs, targets, key, *settings)
-    squares = {name: _start(name, calls, xs, plan, params[name]) for name, calls in plan.dense}
+    uses = {name: _Use(name, calls, plan, xs, params[name]) for name, calls in plan.explained}
 
     def add(squares: Any, score: jax.Array) -> Any:
         (gs,) = back(score.astype(outputs.dtype))
-        return {n: squares[n] + _squares(n, calls, xs, gs) for n, calls in plan.dense}, None
+        return {name: use.add(squares[name], gs) for name, use in uses.items()}, None
 
-    squares, _ = jax.lax.scan(add, squares, scores)
-    return {n: _finish(n, calls, xs, squares[n]) for n, calls in plan.dense}, scores
-
-
-def _is_outer(name: str, calls: tuple[int, ...], xs: Any) -> bool:
-    """Whether a parameter is a kernel used once on plain rows: (Σ g²)ᵀ x² is all it takes."""
-    return name.endswith("kernel") and len(calls) == 1 and xs[calls[0]].ndim == 2
+    squares, _ = jax.lax.scan(add, {name: use.start() for name, use in uses.items()}, scores)
+    return {name: use.finish(squares[name]) for name, use in uses.items()}, scores
 
 
-def _start(name: str, calls: tuple[int, ...], xs: Any, plan: _Plan, parameter: Any) -> jax.Array:
-    shape = plan.probes[calls[0]][0] if _is_outer(name, calls, xs) else parameter.shape
-    return jnp.zeros(shape, jnp.promote_types(parameter.dtype, jnp.float32))
+class _Use:
+    """How one parameter is used: from the inputs and output gradients of its calls to squares."""
 
+    def __init__(
+        self, name: str, calls: tuple[int, ...], plan: _Plan, xs: Any, parameter: Any
+    ) -> None:
+        self.is_bias = name.endswith("bias")
+        self.calls, self.shape = calls, parameter.shape
+        self.dtype = jnp.promote_types(parameter.dtype, jnp.float32)
+        self.rules = [plan.rules[c] for c in calls]
+        self.xs = [xs[c] for c in calls]
+        alone = self.rules[0].kind if len(calls) == 1 and not self.is_bias else ""
+        self.is_outer = alone == "dense" and self.xs[0].ndim == 2
+        self.is_rows = alone == "embed"
 
-def _squares(name: str, calls: tuple[int, ...], xs: Any, gs: Any) -> jax.Array:
-    if _is_outer(name, calls, xs):
-        return _wide(gs[calls[0]]) ** 2
-    rows = [(_positions(xs[c]), _positions(gs[c])) for c in calls]
-    if name.endswith("bias"):
-        return jnp.square(sum(g.sum(1) for _, g in rows)).sum(0)
+    def start(self) -> jax.Array:
+        """Return zeros to add to: for plain rows (Σ g²)ᵀ x² is all it takes."""
+        outer = (len(self.xs[0]), self.shape[-1])
+        return jnp.zeros(outer if self.is_outer else self.shape, self.dtype)
 
-    def add(total: jax.Array, sample: Any) -> Any:
-        return total + jnp.square(sum(x.T @ g for x, g in sample)), None
+    def add(self, total: jax.Array, gradients: Any) -> jax.Array:
+        """Add the squares of all samples for one cotangent."""
+        gs = [_wide(gradients[c]) for c in self.calls]
+        if self.is_outer:
+            return total + gs[0] ** 2
+        if self.is_bias:
+            each = sum(g.reshape(len(g), -1, g.shape[-1]).sum(1) for g in gs)
+            return total + jnp.square(each).sum(0)
 
-    start = jnp.zeros((rows[0][0].shape[-1], rows[0][1].shape[-1]), rows[0][1].dtype)
-    return jax.lax.scan(add, start, rows)[0]
+        def one(total: jax.Array, sample: Any) -> Any:
+            if self.is_rows:
+                return row_squares(total, *sample[0]), None
+            pairs = zip(self.rules, sample, strict=True)
+            gradient = sum(weight_gradient(rule, x, g, self.shape) for rule, (x, g) in pairs)
+            return total + jnp.square(gradient), None
 
+        return jax.lax.scan(one, total, list(zip(self._wide_inputs(), gs, strict=True)))[0]
 
-def _finish(name: str, calls: tuple[int, ...], xs: Any, squares: jax.Array) -> jax.Array:
-    return (_wide(xs[calls[0]]) ** 2).T @ squares if _is_outer(name, calls, xs) else squares
+    def finish(self, squares: jax.Array) -> jax.Array:
+        return (_wide(self.xs[0]) ** 2).T @ squares if self.is_outer else squares
+
+    def _wide_inputs(self) -> list[jax.Array]:
+        return [x if rule.kind == "embed" else _wide(x)
+                for x, rule in zip(self.xs, self.rules, strict=True)]  # fmt: skip
 
 
 def _wide(array: jax.Array) -> jax.Array:
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
-
-
-def _positions(array: jax.Array) -> jax.Array:
-    """(n, positions, features) in at least single precision."""
-    return _wide(array).reshape(len(array), -1, array.shape[-1])
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -304,7 +360,7 @@ def _sample_by_sample(
         return {}
 
     def one(totals: Any, row: Any) -> Any:
-        sample = tuple(part[None] for part in row[0])
+        sample = jax.tree.map(lambda part: part[None], row[0])
         outputs, back = jax.vjp(lambda c: model.run({**params, **c}, state, sample, None), chosen)
 
         def add(totals: Any, score: jax.Array) -> Any:

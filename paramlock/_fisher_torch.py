@@ -23,7 +23,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional as F
 
-from paramlock.fisher import batches, require_targets
+from paramlock.batches import arrays, explained, rows_of, samples_in
+from paramlock.batches import call as run
+from paramlock.fisher import labelled, require_targets
+from paramlock.torch_probe import check_model
 
 PART = 200  # samples at once through a convolutional network (benchmarks/fisher.py)
 LARGE = 1 << 14  # numbers in a row from which on an operation of its own pays
@@ -44,19 +47,19 @@ def diagonal(
     model: nn.Module, data: Iterable[Any], *, kind: str, likelihood: str, draws: int, seed: int
 ) -> dict[str, Tensor]:
     """See ``paramlock.fisher_diagonal``."""
-    params = _floating_parameters(model)
+    params = _parameters(model)
     totals: dict[Tensor, Tensor] = {}
     generator = torch.Generator().manual_seed(seed)
     count = 0
     with _evaluating(model, params), torch.enable_grad():
-        for inputs, targets in _parts(model, batches(data, kind, torch.is_tensor)):
+        for inputs, targets in _parts(model, labelled(data, kind)):
             calls, outputs = _forward(model, inputs)
             scores = list(
                 _cotangents(outputs.detach(), targets, kind, likelihood, draws, generator)
             )
             for parameter, squares in _squares(model, inputs, calls, outputs, scores, params):
                 _accumulate(totals, parameter, squares)
-            count += len(inputs[0])
+            count += samples_in(inputs)
     return {
         name: totals[p].div_(count) if p in totals else torch.zeros_like(p, dtype=_precision(p))
         for name, p in params.items()
@@ -67,9 +70,20 @@ def _parts(model: nn.Module, pairs: Iterable[Any]) -> Iterator[Any]:
     """Cut batches for convolutions, whose activations are large: cache serves a part faster."""
     step = PART if any(isinstance(m, nn.modules.conv._ConvNd) for m in model.modules()) else None
     for inputs, targets in pairs:
-        for start in range(0, len(inputs[0]), step or len(inputs[0])):
-            rows = slice(start, start + step if step else None)
-            yield tuple(x[rows] for x in inputs), None if targets is None else targets[rows]
+        _check_arrays(inputs, targets)
+        n = samples_in(inputs)
+        for start in range(0, n, step or n):
+            rows = slice(start, start + (step or n))
+            yield rows_of(inputs, rows), None if targets is None else targets[rows]
+
+
+def _check_arrays(inputs: Any, targets: Any) -> None:
+    for part in (*arrays(inputs), *arrays(targets)):
+        if not torch.is_tensor(part) or not part.ndim:
+            raise ValueError(
+                f"the data hold a {type(part).__name__} of shape {tuple(part.shape)}: pass torch "
+                "tensors (n, …), the samples along the first axis"
+            )
 
 
 def _accumulate(totals: dict[Tensor, Tensor], parameter: Tensor, squares: Tensor) -> None:
@@ -79,13 +93,9 @@ def _accumulate(totals: dict[Tensor, Tensor], parameter: Tensor, squares: Tensor
         totals[parameter] = squares  # no zeros first: fresh memory costs as much as the sums
 
 
-def _floating_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    params = {n: p for n, p in model.named_parameters() if p.is_floating_point()}
-    if any(p.is_meta for p in params.values()):
-        raise ValueError("the model is on the meta device and has no values: load weights first")
-    if not params:
-        raise ValueError(f"{type(model).__name__} has no floating-point parameters to measure")
-    return params
+def _parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    check_model(model)
+    return dict(model.named_parameters())
 
 
 def _precision(tensor: Tensor) -> torch.dtype:
@@ -204,7 +214,7 @@ def _one_position_at_a_time(roots: Tensor, shape: torch.Size) -> Iterator[Tensor
 # --- one forward pass, one backward pass per cotangent --------------------------------------
 
 
-def _forward(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[list[Call], Tensor]:
+def _forward(model: nn.Module, inputs: Any) -> tuple[list[Call], Tensor]:
     calls: list[Call] = []
 
     def record(layer: Any, args: Any, kwargs: Any, output: Any) -> None:
@@ -216,11 +226,12 @@ def _forward(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[list[Call], 
     layers = [m for m in model.modules() if type(m) in _RULES and _RULES[type(m)].fits(m)]
     hooks = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
     try:
-        outputs = model(*inputs)
+        with explained(None, inputs):
+            outputs = run(model, inputs)
     finally:
         for hook in hooks:
             hook.remove()
-    return calls, _checked(outputs, len(inputs[0]))
+    return calls, _checked(outputs, samples_in(inputs))
 
 
 def _checked(outputs: Any, n: int) -> Tensor:
@@ -240,7 +251,7 @@ def _checked(outputs: Any, n: int) -> Tensor:
 
 def _squares(
     model: nn.Module,
-    inputs: tuple[Tensor, ...],
+    inputs: Any,
     calls: list[Call],
     outputs: Tensor,
     scores: list[Tensor],
@@ -248,7 +259,7 @@ def _squares(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (parameter, sum over samples and cotangents of squared per-sample gradients)."""
     ends, parameters = _edges_into_parameters(outputs), named.values()
-    uses = _uses(calls, len(inputs[0]))
+    uses = _uses(calls, samples_in(inputs))
     explained: list[Tensor] = [p for p in parameters if ends[p] and len(uses.get(p, [])) == ends[p]]
     meters = {p: _meter(uses[p]) for p in explained}
     edges = {id(call): call.edge for p in explained for call, _ in uses[p]}
@@ -304,11 +315,11 @@ def _rows_are_samples(layer: Any, inputs: Tensor, outputs: torch.Size, n: int) -
 
 
 def _sample_by_sample(
-    model: nn.Module, inputs: tuple[Tensor, ...], scores: list[Tensor], parameters: list[Tensor]
+    model: nn.Module, inputs: Any, scores: list[Tensor], parameters: list[Tensor]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     totals = [torch.zeros_like(p, dtype=_precision(p)) for p in parameters]
-    for row in range(len(inputs[0])):
-        outputs = model(*(part[row : row + 1] for part in inputs))
+    for row in range(samples_in(inputs)):
+        outputs = run(model, rows_of(inputs, slice(row, row + 1)))
         for score in scores:
             found = torch.autograd.grad(
                 outputs,

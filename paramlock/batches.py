@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 
-def batches_of(data: Any) -> Iterable[Any]:
-    """Return the batches of ``data``: one ``(inputs, targets)`` pair or mapping, or a loader."""
+def batches_of(data: Any, *, bare: bool = False) -> Iterable[Any]:
+    """Return the batches of ``data``: one ``(inputs, targets)`` pair or mapping, or a loader.
+
+    ``bare``: batches may be inputs alone, so that a list of two arrays is two batches of them;
+    a tuple is a pair then.
+    """
     if isinstance(data, Mapping):
         return [data]
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        if not all(isinstance(part, (tuple, list, Mapping)) for part in data):
+        several = bare and isinstance(data, list) and hasattr(data[0], "shape")
+        if not several and not all(isinstance(part, (tuple, list, Mapping)) for part in data):
             return [data]
     elif hasattr(data, "shape"):
         raise ValueError(
@@ -36,6 +41,15 @@ def split(batch: Any) -> tuple[Any, Any]:
         f"a batch is {type(batch).__name__}, not a pair (inputs, targets): wrap the loader so "
         "that it yields pairs; several inputs go into a tuple"
     )
+
+
+def rows_of(value: Any, rows: slice) -> Any:
+    """Return some samples of ``value``, a tree of tuples, lists and mappings of arrays."""
+    if isinstance(value, Mapping):
+        return {name: rows_of(part, rows) for name, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return tuple(rows_of(part, rows) for part in value)
+    return value[rows]
 
 
 def call(model: Callable[..., Any], inputs: Any) -> Any:
@@ -65,15 +79,16 @@ def samples_in(inputs: Any) -> int:
 
 
 @contextlib.contextmanager
-def explained(number: int, inputs: Any) -> Iterator[None]:
+def explained(number: int | None, inputs: Any) -> Iterator[None]:
     """Say in one error which batch model or loss could not take."""
     try:
         yield
     except (RuntimeError, IndexError, TypeError) as error:
         shapes = ", ".join(str(tuple(array.shape)) for array in arrays(inputs))
+        which = "a batch" if number is None else f"batch {number}"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"model or loss failed on batch {number} (inputs {shapes}): {reason}. Check that "
+            f"model or loss failed on {which} (inputs {shapes}): {reason}. Check that "
             "loss(model(inputs), targets) works on this batch"
         ) from error
 

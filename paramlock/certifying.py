@@ -9,10 +9,12 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
+from paramlock import tables
 from paramlock.diagnosis import diagnose
 from paramlock.locks import KINDS, Lock
 from paramlock.measure import Measurement, ParameterRecord, ratio, total
@@ -28,6 +30,7 @@ def certificate(
     *,
     optimizer: Any = None,
     params: Any = None,
+    fisher: Mapping[str, Any] | None = None,
     epsilon: float = 1e-3,
     delta: float = 0.05,
 ) -> Certificate:
@@ -48,25 +51,52 @@ def certificate(
     step would make over the norm of the parameter; without it a vanishing gradient is judged as
     plain gradient descent would take it. Under Adam, a vanishing gradient is no lock.
 
+    ``fisher``: what ``fisher_diagonal`` returned for this model. With it the *Fisher mass* of each
+    tensor is listed, the sum of its entries as a share of the whole: where it is zero, no single
+    sample pulls at the tensor, while a zero gradient may only be pulls that cancel.
+
     ``epsilon``: share of the gradient (per weight, root mean square) below which a layer counts
     as not reached. ``delta``: absolute derivative below which a unit is saturated. A unit is dead
     where its derivative is zero on all of ``data``.
 
+    Gates written out by hand (``torch.where``, custom derivatives, loops in JAX that cannot be
+    followed) are listed as not seen: what they shut is felt in the gradients, but not named.
+
     Raise ``ValueError`` for no data, shapes that do not fit, parameters without values or of
-    integers, a loss that is no single number or has no graph. Other errors of ``loss`` pass.
+    integers, a loss that is no single number or has no graph, a ``fisher`` of another model. Other
+    errors of ``loss`` pass.
     """
     measure = _probe(model, params)
-    if not (epsilon > 0 and delta > 0):
+    if not all(isinstance(bound, Real) and bound > 0 for bound in (epsilon, delta)):
         raise ValueError(f"epsilon and delta are positive, not {epsilon!r} and {delta!r}")
     options = {} if params is None else {"params": params}
     measurement = measure(model, data, loss, optimizer=optimizer, delta=delta, **options)
+    if fisher is not None:
+        _weigh(measurement.parameters, fisher)
     return Certificate(measurement, diagnose(measurement, epsilon), epsilon, delta)
+
+
+def _weigh(records: list[ParameterRecord], fisher: Mapping[str, Any]) -> None:
+    """Note each tensor's Fisher mass; names of Flax join with "/" there and with "." here."""
+    dotted = {name.replace("/", ".").removeprefix("params."): f for name, f in fisher.items()}
+    known = {record.name: record for record in records}
+    for name, diagonal in dotted.items():
+        record = known.get(name)
+        if record is None or tuple(diagonal.shape) != record.shape:
+            seen = "missing" if record is None else f"of shape {record.shape}"
+            raise ValueError(
+                f"fisher has {name!r} of shape {tuple(diagonal.shape)}, which in the model is "
+                f"{seen}: pass fisher_diagonal(model, ...) of this model"
+            )
+        record.fisher = float(diagonal.sum())
 
 
 def _probe(model: Any, params: Any) -> Callable[..., Measurement]:
     """Return what measures this kind of model; no framework is imported that it does not use."""
     families = {base.__module__.partition(".")[0] for base in type(model).__mro__}
     if "torch" in families:
+        if params is not None:
+            raise ValueError("a torch model holds its own parameters: leave params= out")
         from paramlock import torch_probe
 
         return torch_probe.measure
@@ -104,7 +134,8 @@ class Certificate:
     def layers(self) -> list[dict[str, Any]]:
         """Return a row per layer: its numbers, its lock, and the kind that affects it from afar.
 
-        Keys: layer, kind, weights, frozen, gradient, update, dead, saturated, units, lock, origin.
+        Keys: layer, kind, weights, frozen, gradient, update, fisher, dead, saturated, units, lock,
+        origin.
         """
         return list(_layer_rows(self))
 
@@ -124,6 +155,9 @@ class Certificate:
         for record, row in zip(self.measurement.parameters, measured["parameters"], strict=True):
             row["relative_gradient"] = self.measurement.relative_gradient(record)
             row["update_ratio"] = record.update_ratio
+            row["fisher_share"] = self.measurement.fisher_share([record])
+        for layer, row in zip(self.layers(), measured["layers"], strict=True):
+            row["relative_gradient"], row["update_ratio"] = layer["gradient"], layer["update"]
         data: dict[str, Any] = plain(
             {
                 "schema": SCHEMA,
@@ -140,7 +174,8 @@ class Certificate:
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
     def __str__(self) -> str:
-        lines = [_summary(self), *(_lock_text(lock) for lock in self.locks), _table(self)]
+        lines = [_summary(self), *(_lock_text(lock) for lock in self.locks)]
+        lines.append(tables.text(_rows(self)))
         return "\n".join([*lines, *(f"Note: {note}" for note in _notes(self))])
 
     __repr__ = __str__
@@ -207,6 +242,7 @@ def _layer_rows(certificate: Certificate) -> Iterator[dict[str, Any]]:
             "frozen": sum(p.size for p in records if not p.trainable),
             "gradient": ratio(total(gradients), measured.gradient) if gradients else None,
             "update": _update(records),
+            "fisher": measured.fisher_share(records),
             "dead": sum(len(s.dead) for s in sites),
             "saturated": max((s.flat for s in sites), default=0.0),
             "units": sum(s.units for s in sites),
@@ -253,8 +289,10 @@ def _summary(certificate: Certificate) -> str:
 
 def _notes(certificate: Certificate) -> list[str]:
     measured, notes = certificate.measurement, list(certificate.measurement.notes)
-    if measured.samples < FEW_SAMPLES and any(site.dead for site in measured.sites):
-        notes.append(f"{measured.samples} samples are few: units may be dead on these only")
+    notes += [f"not seen: {gate}" for gate in measured.unseen]
+    if measured.samples < FEW_SAMPLES and any(s.dead or s.saturated for s in measured.sites):
+        words = "units may be dead or saturated on these only"
+        notes.append(f"{measured.samples} samples are few: {words}")
     if measured.optimizer is None and any(k.kind == "vanishing" for k in certificate.locks):
         notes.append("no optimizer was given: under Adam a vanishing gradient is no lock")
     return notes
@@ -302,21 +340,22 @@ def _css(colour: str) -> str:
     return f"rgb({level},{level},{level})"
 
 
-HEADINGS = ("layer", "weights", "gradient", "update", "dead", "saturated", "lock")
-
-
-def _cells(certificate: Certificate) -> list[list[str]]:
+def _cells(certificate: Certificate) -> list[dict[str, str]]:
+    """Return the table's rows as {heading: text}; Fisher mass only where it was given."""
+    rows = certificate.layers()
+    weighed = any(row["fisher"] is not None for row in rows)
     return [
-        [
-            row["layer"] or "(model)",
-            f"{row['weights']:,}",
-            _number(row["gradient"]),
-            _number(row["update"]),
-            f"{row['dead']}/{row['units']}" if row["units"] else "",
-            f"{row['saturated']:.0%}" if row["units"] else "",
-            row["lock"],
-        ]
-        for row in _layer_rows(certificate)
+        {
+            "layer": row["layer"] or "(model)",
+            "weights": f"{row['weights']:,}",
+            "gradient": _number(row["gradient"]),
+            "update": _number(row["update"]),
+            **({"fisher": _number(row["fisher"])} if weighed else {}),
+            "dead": f"{row['dead']}/{row['units']}" if row["units"] else "",
+            "saturated": f"{row['saturated']:.0%}" if row["units"] else "",
+            "lock": row["lock"],
+        }
+        for row in rows
     ]
 
 
@@ -324,29 +363,16 @@ def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.3g}"
 
 
-def _table(certificate: Certificate) -> str:
-    rows = [list(HEADINGS), *_cells(certificate)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i in (0, len(widths) - 1) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+def _rows(certificate: Certificate) -> list[list[str]]:
+    cells = _cells(certificate)
+    return [list(cells[0]), *(list(row.values()) for row in cells)]
 
 
 def _table_html(certificate: Certificate) -> str:
-    head = "".join(f'<th scope="col" style="text-align:right">{h}</th>' for h in HEADINGS)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="text-align:right">{html.escape(c)}</td>' for c in row)
-        + "</tr>" for row in _cells(certificate)
-    )  # fmt: skip
-    return (
-        '<table style="color:inherit;background:transparent"><caption>Gradient: share of the '
-        "norm. Update: change by the next step over the norm.</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    rows = _rows(certificate)
+    mass = " Fisher: share of the mass." if "fisher" in rows[0] else ""
+    caption = "Gradient: share of the norm. Update: change by the next step over the norm." + mass
+    return tables.html(rows, caption)
 
 
 def plain(value: Any) -> Any:

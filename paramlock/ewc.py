@@ -12,6 +12,7 @@ The functions work on torch and on JAX arrays alike: they use nothing but arithm
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 
@@ -37,10 +38,17 @@ def parameters_by_name(source: Any) -> dict[str, Any]:
 
 
 def anchor(source: Any) -> dict[str, Any]:
-    """Return a copy of the parameters of ``source`` that later training does not touch."""
+    """Return a copy of the parameters of ``source`` that later training does not touch.
+
+    Raise ``ValueError`` for parameters on the meta device, which have no values.
+    """
+    arrays = parameters_by_name(source)
+    for name, array in arrays.items():
+        if getattr(array, "is_meta", False):
+            raise ValueError(f"parameter {name!r} is on the meta device: load its values first")
     return {
         name: array.detach().clone() if hasattr(array, "detach") else array + 0
-        for name, array in parameters_by_name(source).items()
+        for name, array in arrays.items()
     }
 
 
@@ -64,11 +72,17 @@ def ewc_penalty(
             of ten.
 
     Raises:
-        ValueError: a name of ``fisher`` that is not among the parameters or the anchor, or whose
-            shapes differ, for such a penalty would silently hold nothing.
+        ValueError: a strength below 0, no ``fisher``, a name of ``fisher`` that is not among the
+            parameters or the anchor, or whose shapes differ, for such a penalty would silently
+            hold nothing.
     """
-    if strength < 0:
-        raise ValueError(f"strength is {strength}: a negative spring pushes parameters away")
+    if not isinstance(strength, Real) or not strength >= 0:
+        raise ValueError(
+            f"strength is {strength!r}: give a number, 0 or more (a negative spring pushes "
+            "parameters away)"
+        )
+    if not fisher:
+        raise ValueError("fisher is empty: such a penalty holds nothing; pass fisher_diagonal(...)")
     current = parameters_by_name(source)
     for name, weight in fisher.items():
         shapes = [weight.shape, *(d[name].shape for d in (current, anchored) if name in d)]

@@ -16,8 +16,10 @@ sums of squares over one or several cotangents, so they share everything below t
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from paramlock.batches import batches_of, samples_in, some, split
 
 KINDS = ("empirical", "true", "sampled")
 LIKELIHOODS = ("categorical", "gaussian")
@@ -40,10 +42,10 @@ def fisher_diagonal(
     a sequence is one sample, and its log-likelihood is the sum over its positions.
 
     Each layer is measured the cheapest exact way that is known: a dense layer by one product
-    of squares (Goodfellow 2015, "Efficient per-example gradient computations") and, in torch,
-    embeddings by their rows, convolutions by patches or as groups, norm layers and biases by sums.
-    Whatever else holds parameters (recurrent layers, packed attention, your own modules; in JAX
-    all but dense layers) is measured sample by sample: exact too, and slower.
+    of squares (Goodfellow 2015, "Efficient per-example gradient computations"), embeddings by
+    their rows, convolutions by patches (in torch also as groups), norm layers and biases by sums.
+    Whatever else holds parameters (recurrent layers, packed attention, your own modules) is
+    measured sample by sample: exact too, and slower.
 
     **Batch normalisation and dropout**: the whole model is measured in evaluation mode, that is
     with running statistics and without dropout, whatever mode it is in. In training mode a
@@ -55,9 +57,9 @@ def fisher_diagonal(
         model: a torch ``Module``; or an ``nnx.Module``; or, with ``params``, a function
             ``apply(params, inputs) -> outputs``, say of a linen module.
         data: one ``(inputs, targets)`` tuple or an iterable of such pairs. ``inputs`` has the shape
-            (n, …), or is a tuple of such arrays for a model that takes several. Only the
-            empirical kind reads the targets; for the others an iterable may also yield bare
-            arrays of inputs.
+            (n, …), or is a tuple of such arrays for a model that takes several, or a mapping for
+            one that takes keywords. Only the empirical kind reads the targets; for the others an
+            iterable may also yield bare inputs, and a list of two arrays is two such batches.
         params: the parameters of ``apply``: nested dicts of arrays. Names join keys with "/".
         kind: "empirical", "true" or "sampled", see above.
         likelihood: "categorical": outputs are logits (n, …, classes), the classes last, targets
@@ -77,8 +79,8 @@ def fisher_diagonal(
     """
     _require("kind", kind, KINDS)
     _require("likelihood", likelihood, LIKELIHOODS)
-    if draws < 1:
-        raise ValueError(f"draws is {draws}: draw at least one label for each output")
+    if not isinstance(draws, int) or draws < 1:
+        raise ValueError(f"draws is {draws!r}: draw at least one label for each output")
     settings: dict[str, Any] = {
         "kind": kind,
         "likelihood": likelihood,
@@ -87,6 +89,8 @@ def fisher_diagonal(
     }
     torch = sys.modules.get("torch")  # a model of torch cannot exist before its import
     if torch and isinstance(model, torch.nn.Module):
+        if params is not None:
+            raise ValueError("a torch model holds its own parameters: leave params= out")
         from paramlock import _fisher_torch
 
         return _fisher_torch.diagonal(model, data, **settings)
@@ -100,26 +104,20 @@ def fisher_diagonal(
     )
 
 
-def batches(data: Any, kind: str, is_array: Any) -> Iterable[tuple[Any, Any]]:
-    """Yield ``(inputs, targets)`` with inputs as a tuple; targets are None where not given."""
-    # a list of two arrays is two batches of inputs: read as a pair, one would be lost in silence
-    pairs = [data] if isinstance(data, tuple) and _is_pair(data, is_array) else data
-    empty = True
-    for batch in pairs:
-        inputs, targets = batch if _is_pair(batch, is_array) else (batch, None)
-        if kind == "empirical" and targets is None:
+def labelled(data: Any, kind: str) -> Iterator[tuple[Any, Any]]:
+    """Yield ``(inputs, targets)`` of each batch that is not empty; targets may be ``None``."""
+    samples = 0
+    for batch in batches_of(data, bare=kind != "empirical"):
+        inputs, targets = split(batch) if _is_pair(batch) else (batch, None)
+        if kind == "empirical" and not hasattr(targets, "shape"):
             raise ValueError(
                 "the empirical Fisher needs targets: give (inputs, targets) batches, "
                 "or ask for kind='true'"
             )
-        inputs = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
-        if not inputs or not all(is_array(part) and part.ndim for part in inputs):
-            raise ValueError("inputs must be an array (n, …), or a tuple of them")
-        if len(inputs[0]):
-            empty = False
+        if count := samples_in(inputs):
+            samples += count
             yield inputs, targets
-    if empty:
-        raise ValueError("there is no data: not one sample was given (a used-up generator?)")
+    some(samples)
 
 
 def require_targets(shape: tuple[int, ...], outputs: tuple[int, ...], likelihood: str) -> None:
@@ -133,9 +131,10 @@ def require_targets(shape: tuple[int, ...], outputs: tuple[int, ...], likelihood
         )
 
 
-def _is_pair(batch: Any, is_array: Any) -> bool:
-    """Tell ``(inputs, targets)`` from a list of batches and from bare inputs."""
-    return isinstance(batch, tuple | list) and len(batch) == 2 and is_array(batch[1])
+def _is_pair(batch: Any) -> bool:
+    """Tell ``(inputs, targets)`` from bare inputs."""
+    pair = isinstance(batch, tuple | list) and len(batch) == 2
+    return pair and hasattr(batch[1], "shape")
 
 
 def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -2,8 +2,7 @@
 
 The forward pass is traced to a jaxpr, JAX's record of the operations, and replayed operation by
 operation: from the parameters that an operation receives comes the graph of layers; known
-activations, and `max(x, 0)`, are looked at as they pass. Loops (``scan``) are replayed whole, so
-what happens inside a recurrent layer is not seen, its output and gradients are. Arrays in JAX are
+activations, and ``max(x, 0)``, are looked at as they pass (``flax_replay``). Arrays in JAX are
 immutable and an nnx module is split into arrays first, so the model stays as it was.
 
 A gradient is *absent* where the jaxpr of the gradient derives it from no input at all: that is
@@ -16,19 +15,18 @@ import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.api_util import debug_info
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import DictKey, SequenceKey, tree_leaves_with_path
 
 from paramlock.batches import arrays, batches_of, call, explained, samples_in, some, split
+from paramlock.flax_replay import Replay, Seen
 from paramlock.measure import (
-    ACTIVATIONS,
+    NEARLY,
     SATURABLE,
     LayerRecord,
     Lineage,
@@ -40,10 +38,6 @@ from paramlock.measure import (
     ratio,
     total,
 )
-
-SAME = {"soft_sign": "softsign", "hard_silu": "hardswish", "logistic": "sigmoid"}
-NAMED = ACTIVATIONS | SAME.keys()
-FUNCTIONS = "jax/_src/nn/functions.py"  # where jax.nn keeps its activations
 
 
 class Model(NamedTuple):
@@ -79,6 +73,7 @@ def measure(
         observer.layer_records(pure.types, {r.layer for r in records}),
         observer.site_records(),
         [],
+        unseen=list(observer.unseen),
         **summary,
     )
     if optimizer is not None:
@@ -155,7 +150,7 @@ def _check(names: list[str], params: Any) -> None:
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
             raise ValueError(
                 f"parameter {name!r} is of type {jnp.result_type(leaf)}, which has no gradient: "
-                "make a certificate of the model before it is quantised"
+                "take the model before it is quantised"
             )
 
 
@@ -172,6 +167,8 @@ def _mean_gradients(
     for batch in batches_of(data):
         inputs, targets = split(batch)
         count = samples_in(inputs)
+        if not count:
+            continue
         bad_inputs += sum(map(_nonfinite, arrays(inputs)))
         with explained(batches, inputs):
             value, parts = gradient.at(inputs, targets)
@@ -251,14 +248,6 @@ def _reached(traced: ClosedJaxpr) -> list[bool]:
 # --- seeing the forward pass
 
 
-@dataclass
-class _Seen:
-    """What one batch showed: arrays by key, filled while the jaxpr is replayed."""
-
-    sites: dict[tuple[str, str, int], list[Any]] = field(default_factory=dict)
-    ranges: dict[tuple[str, str, int], list[Any]] = field(default_factory=dict)
-
-
 class _Observer:
     """Replays the forward pass batch by batch and counts."""
 
@@ -269,6 +258,8 @@ class _Observer:
         self._compiled: dict[Any, Any] = {}
         self._sites: dict[tuple[str, str, int], _Site] = {}
         self._ranges: dict[tuple[str, str, int], _Range] = defaultdict(_Range)
+        self._beside: dict[tuple[str, str, int], tuple[str, ...]] = {}
+        self.unseen: dict[str, None] = {}
 
     def see(self, inputs: Any) -> None:
         """Look at one batch."""
@@ -284,10 +275,12 @@ class _Observer:
         tags = self._tags(tree[-1], jax.tree.leaves(tree))
 
         def replayed(*values: Any) -> tuple[Any, dict[str, Any]]:
-            seen = _Seen()
-            replay = _Replay(self.lineage, seen, self._delta, samples_in(tree[-1]))
+            seen = Seen()
+            replay = Replay(self.lineage, seen, self._delta, samples_in(tree[-1]))
             outputs = replay.run(traced.jaxpr, traced.consts, values, tags)[0]
             statistics = jax.tree.unflatten(jax.tree.structure(shape), outputs)[1]
+            self._beside |= seen.beside
+            self.unseen |= seen.unseen
             return statistics, {"sites": seen.sites, "ranges": seen.ranges}
 
         return jax.jit(replayed)
@@ -300,14 +293,18 @@ class _Observer:
     def _count(self, seen: dict[str, Any]) -> None:
         for key, calls in seen["sites"].items():
             for numbers in calls:
-                self._sites.setdefault(key, _Site()).add(*map(np.asarray, numbers))
+                self._sites.setdefault(key, _Site(self._delta)).add(*map(np.asarray, numbers))
         for key, (low, high, bad, samples) in seen["ranges"].items():
             self._ranges[key].add(np.asarray(low), np.asarray(high), int(bad), int(samples))
 
     def site_records(self) -> list[SiteRecord]:
         """Return what the activations did."""
         return [
-            site.record(key, self._ranges[("site:" + key[0], key[1], key[2])].all_constant())
+            site.record(
+                key,
+                self._ranges[("site:" + key[0], key[1], key[2])].all_constant(),
+                self._beside.get(key, ()),
+            )
             for key, site in self._sites.items()
         ]
 
@@ -335,205 +332,44 @@ class _Observer:
         )
 
 
-class _Replay:
-    """One replay of a jaxpr; runs under ``jax.jit``, so what it notes are traced arrays."""
-
-    def __init__(self, lineage: Lineage, seen: _Seen, delta: float, samples: int) -> None:
-        self._lineage, self._seen, self._delta, self._samples = lineage, seen, delta, samples
-        self._calls: dict[tuple[str, str], int] = defaultdict(int)
-
-    def run(
-        self, jaxpr: Any, consts: Any, values: Any, tags: Any
-    ) -> tuple[list[Any], list[Tag | None]]:
-        """Return outputs and their tags."""
-        env: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-        env.update(zip(jaxpr.invars, values, strict=True))
-        known: dict[Any, Tag | None] = dict(zip(jaxpr.invars, tags, strict=True))
-        for group in _groups(jaxpr.eqns):
-            self._step(group, env, known)
-        read = [v.val if isinstance(v, Literal) else env[v] for v in jaxpr.outvars]
-        return read, [_tag(known, v) for v in jaxpr.outvars]
-
-    def _step(self, group: list[Any], env: dict[Any, Any], known: dict[Any, Tag | None]) -> None:
-        name = _activation(group)
-        inner = _inner(group[0]) if len(group) == 1 and not name else None
-        if inner is not None:
-            values = [_value(env, v) for v in group[0].invars]
-            tags = [_tag(known, v) for v in group[0].invars]
-            outputs, made = self.run(inner.jaxpr, inner.consts, values, tags)
-            env.update(zip(group[0].outvars, outputs, strict=True))
-            known.update(zip(group[0].outvars, made, strict=True))
-            return
-        for equation in group:
-            self._evaluate(equation, env, known)
-        if name:
-            self._look(name, group, env, known)
-
-    def _evaluate(self, equation: Any, env: dict[Any, Any], known: dict[Any, Tag | None]) -> None:
-        tags = [t for v in equation.invars if (t := _tag(known, v)) is not None]
-        tag = self._lineage.combine((), tags)
-        outputs = _bind(equation, [_value(env, v) for v in equation.invars])
-        env.update(zip(equation.outvars, outputs, strict=True))
-        known.update(dict.fromkeys(equation.outvars, tag))
-        if tag is None or not tag.data or all(t.data for t in tags):
-            return
-        source = next(v for v in equation.invars if (t := _tag(known, v)) is not None and t.data)
-        for layer in tag.layers:
-            self._range(layer, "output", outputs[-1])
-            self._range(layer, "input", _value(env, source))
-
-    def _look(self, name: str, group: list[Any], env: Any, known: dict[Any, Tag | None]) -> None:
-        source = _source(group, known)
-        if source is None or len(source.aval.shape) < 2:
-            return
-
-        def function(point: Any) -> Any:
-            local = {**env, source: point}
-            for equation in group:
-                outputs = _bind(equation, [_value(local, v) for v in equation.invars])
-                local.update(zip(equation.outvars, outputs, strict=True))
-            return local[group[-1].outvars[-1]].sum()
-
-        tag = known[source]
-        layer = tag.layers[-1] if tag and tag.layers else "input"
-        size = jnp.abs(jax.grad(function)(env[source]))
-        key = (layer, SAME.get(name, name), size.shape[-1])
-        axes = tuple(range(size.ndim - 1))
-        flat = (size < self._delta).sum()
-        finite, entries = jnp.isfinite(size).all(), jnp.asarray(size.size)
-        numbers = [size.max(axes), flat, entries, finite, jnp.asarray(self._delta)]
-        self._seen.sites.setdefault(key, []).append(numbers)
-        self._range("site:" + layer, key[1], env[group[-1].outvars[-1]], key[2])
-
-    def _range(self, layer: str, part: str, value: Any, call: int | None = None) -> None:
-        if jnp.ndim(value) < 2 or value.shape[0] != self._samples:
-            return
-        if not jnp.issubdtype(value.dtype, jnp.floating):
-            value = value.astype(jnp.float32)
-        if call is None:
-            call = self._calls[layer, part]
-            self._calls[layer, part] += 1
-        bad = (~jnp.isfinite(value)).sum()
-        found = [value.min(0), value.max(0), bad, jnp.asarray(self._samples)]
-        self._seen.ranges[(layer, part, call)] = found
-
-
-def _value(env: dict[Any, Any], variable: Any) -> Any:
-    return variable.val if isinstance(variable, Literal) else env[variable]
-
-
-def _tag(known: dict[Any, Tag | None], variable: Any) -> Tag | None:
-    return None if isinstance(variable, Literal) else known.get(variable)
-
-
-def _bind(equation: Any, values: list[Any]) -> list[Any]:
-    """Run one operation, as a jaxpr of its own."""
-    inputs = [v for v in equation.invars if not isinstance(v, Literal)]
-    given = [x for v, x in zip(equation.invars, values, strict=True) if not isinstance(v, Literal)]
-    distinct = dict(zip(inputs, given, strict=True))
-    info = debug_info("replay", _bind, (equation, values), {}).with_unknown_names()
-    alone = Jaxpr((), list(distinct), equation.outvars, [equation], equation.effects, info)
-    return list(jaxpr_as_fun(ClosedJaxpr(alone, ()))(*distinct.values()))
-
-
-def _inner(equation: Any) -> Any:
-    """Return the jaxpr of an operation that only wraps others, so that they can be seen."""
-    if equation.primitive.name in ("jit", "pjit", "closed_call"):
-        return equation.params["jaxpr"]
-    if equation.primitive.name.startswith("custom_"):
-        return equation.params.get("call_jaxpr")
-    return None
-
-
-def _name(equation: Any) -> str:
-    """Return which activation an operation is, or the empty string."""
-    primitive = equation.primitive.name
-    if primitive in ("tanh", "logistic"):
-        return str(primitive)
-    if primitive == "max":
-        literals = [v.val for v in equation.invars if isinstance(v, Literal)]
-        return "relu" if any(np.ndim(x) == 0 and x == 0 for x in literals) else ""
-    if primitive in ("jit", "pjit") and equation.params["name"] in NAMED:
-        return str(equation.params["name"])
-    inner = _inner(equation) if primitive.startswith("custom_") else None
-    return _name(inner.jaxpr.eqns[0]) if inner is not None and inner.jaxpr.eqns else ""
-
-
-def _origin(equation: Any) -> str:
-    """Return the activation of ``jax.nn`` that an operation was written in, if any."""
-    if equation.source_info.traceback is None:
-        return ""
-    for frame in equation.source_info.traceback.frames:
-        if frame.file_name.replace("\\", "/").endswith(FUNCTIONS) and frame.function_name in NAMED:
-            return str(frame.function_name)
-    return ""
-
-
-def _groups(equations: Any) -> list[list[Any]]:
-    """Return runs of operations that make up one activation; all others alone."""
-    groups: list[list[Any]] = []
-    last = ""
-    for equation in equations:
-        origin = "" if _name(equation) and not _elementary(equation) else _origin(equation)
-        if origin and origin == last:
-            groups[-1].append(equation)
-        else:
-            groups.append([equation])
-        last = origin
-    return groups
-
-
-def _elementary(equation: Any) -> bool:
-    return equation.primitive.name in ("tanh", "logistic", "max")
-
-
-def _activation(group: list[Any]) -> str:
-    origin = _origin(group[0])
-    return origin if len(group) > 1 and origin else _name(group[0])
-
-
-def _source(group: list[Any], known: dict[Any, Tag | None]) -> Any:
-    """Return the variable, depending on data, that an activation is applied to."""
-    made = {v for equation in group for v in equation.outvars}
-    for equation in group:
-        for v in equation.invars:
-            tag = _tag(known, v)
-            if tag is not None and tag.data and v not in made:
-                return v
-    return None
-
-
 # --- counting over batches
 
 
 class _Site:
     """Counts over the data for the units of one activation."""
 
-    def __init__(self) -> None:
+    def __init__(self, delta: float) -> None:
+        self._delta = delta
         self._largest: Any = 0.0
-        self._flat = self._entries = 0
+        self._flat: Any = 0
+        self._entries: Any = 0
         self._finite = True
-        self._delta = 0.0
 
-    def add(self, largest: Any, flat: Any, entries: Any, finite: Any, delta: Any) -> None:
+    def add(self, largest: Any, flat: Any, entries: Any, finite: Any) -> None:
         self._largest = np.maximum(self._largest, largest)
-        self._flat, self._entries = self._flat + int(flat), self._entries + int(entries)
+        self._flat, self._entries = self._flat + flat, self._entries + entries
         self._finite &= bool(finite)
-        self._delta = float(delta)
 
-    def record(self, key: tuple[str, str, int], constant: bool) -> SiteRecord:
+    def record(
+        self, key: tuple[str, str, int], constant: bool, beside: tuple[str, ...]
+    ) -> SiteRecord:
         layer, function, units = key
-        alive, low = self._largest != 0, self._largest < self._delta
+        met = self._entries > 0
+        alive = (self._largest != 0) | ~met
+        low = self._largest < self._delta
+        if function == "attention":
+            low = self._flat >= NEARLY * self._entries
         counts = function in SATURABLE
         return SiteRecord(
             layer,
             function,
             units,
             tuple(np.flatnonzero(~alive).tolist()),
-            tuple(np.flatnonzero(low & alive).tolist()) if counts else (),
-            self._flat / max(self._entries, 1) if counts else 0.0,
+            tuple(np.flatnonzero(low & alive & met).tolist()) if counts else (),
+            float(self._flat.sum() / max(self._entries.sum(), 1)) if counts else 0.0,
             constant,
             not self._finite,
+            beside,
         )
 
 
@@ -611,10 +447,13 @@ def _record(name: str, parameter: Any, gradient: Any) -> ParameterRecord:
 
 def _masked(name: str, values: Any, gradient: Any) -> float:
     """Return the share of weights at zero without gradient, inputs that are zero apart."""
-    if gradient is None or values.ndim < 2 or "embedding" in name or not values.any():
+    other = name.endswith(("embedding", "bias"))  # rows that the data left out; no matrix
+    if gradient is None or values.ndim < 2 or other or not values.any():
         return 0.0
-    fed = (gradient != 0).any(-1, keepdims=True)
-    return float(((values == 0) & (gradient == 0) & fed).mean())
+    pulled = gradient != 0
+    fed = pulled.any(-1, keepdims=True)
+    alive = pulled.any(tuple(range(values.ndim - 1)), keepdims=True)  # else the unit is dead
+    return float(((values == 0) & ~pulled & fed & alive).mean())
 
 
 def _measure_update(
@@ -628,8 +467,14 @@ def _measure_update(
         for p, g in zip(old, gradients, strict=True)
     ]
     new = _stepped(model, optimizer, params, jax.tree.unflatten(jax.tree.structure(params), filled))
+    locked = _held_by(optimizer)
     for record, before, gradient in zip(result.parameters, old, gradients, strict=True):
         after = new.get(record.name)
+        held = locked.get(record.name)
+        if held is not None:
+            zero = held & (np.asarray(before) == 0)
+            record.masked, record.held = float(zero.mean()), float((held & ~zero).mean())
+            gradient = None if gradient is None else np.where(held, 0, gradient)
         if after is None:
             record.trainable = False
             record.update = 0.0
@@ -648,6 +493,22 @@ def _compare(record: ParameterRecord, old: Any, new: Any, gradient: Any) -> None
         record.regrown = float((moved & held).sum()) / max(int(held.sum()), 1)
     if not record.update and record.gradient and str(old.dtype) in ("float32", "float64"):
         record.trainable = False
+
+
+def _held_by(optimizer: Any) -> dict[str, Any]:
+    """Return what an optimizer made by ``hold_updates`` holds: {parameter name: booleans}."""
+    from flax import nnx
+
+    from paramlock.optax_holding import HoldState
+
+    is_nnx = isinstance(optimizer, nnx.Optimizer)
+    state = nnx.as_pure(optimizer.opt_state) if is_nnx else optimizer[1]
+    nodes = jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, HoldState))
+    held = [node.held for node in nodes if isinstance(node, HoldState)]
+    names = {
+        n.replace("/", ".").removeprefix("params."): b for part in held for n, b in part.items()
+    }
+    return {name: np.asarray(booleans) for name, booleans in names.items()}
 
 
 def _stepped(model: Any, optimizer: Any, params: Any, gradients: Any) -> dict[str, Any]:

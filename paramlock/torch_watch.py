@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from paramlock.measure import SATURABLE
-from paramlock.torch_probe import Tracer, check_model, layer_of, norm, parameter_names
+from paramlock.torch_probe import check_model, norm
+from paramlock.torch_trace import Tracer, layer_of, parameter_names
 from paramlock.watching import Record, all_finite, by_layer, states
 
 # Norms between these are exact in float32: what underflows in their squares is far too small to
@@ -35,6 +36,12 @@ class Eye:
                 f"{type(optimizer).__name__}"
             )
         check_model(model)
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if not any(id(p) in held for p in model.parameters()):
+            raise ValueError(
+                "the optimizer holds no parameter of this model, so nothing could be seen to move: "
+                "pass the pair that trains together"
+            )
         self._model, self._delta, self._due, self._report = model, delta, due, report
         self._parameters = parameter_names(model)
         self._tracer: Tracer | None = None

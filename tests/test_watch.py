@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -161,8 +162,10 @@ def test_the_history_is_written_as_json_and_csv(run, tmp_path):
 
 
 def test_lightning_runs_it_as_a_callback(tmp_path, recwarn):
-    lightning = pytest.importorskip("lightning.pytorch")
     import warnings
+
+    name = "lightning.pytorch" if find_spec("lightning") else "pytorch_lightning"
+    lightning = pytest.importorskip(name)
 
     class Module(lightning.LightningModule):
         def __init__(self):

@@ -18,6 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune
 
+from paramlock.holding import hold
+
 SAMPLES = 96
 
 
@@ -134,6 +136,48 @@ class Adapter(nn.Module):
         return self.head(torch.tanh(x + self.up(self.down(x))))
 
 
+class Attention(nn.Module):
+    """One head over a series, by ``mix(queries, keys, values)``, and a head on its mean."""
+
+    def __init__(self, mix):
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(8, 16) for _ in range(3))
+        self.head, self.mix = nn.Linear(16, 3), mix
+
+    def forward(self, x):
+        return self.head(self.mix(self.query(x), self.key(x), self.value(x)).mean(1))
+
+
+def written_out(queries, keys, values):
+    weights = (queries @ keys.mT / 4).softmax(-1)
+    return F.dropout(weights, 0.1) @ values
+
+
+class MultiHead(nn.Module):
+    """Packed attention of two heads with the given masks."""
+
+    def __init__(self, **masks):
+        super().__init__()
+        self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head, self.masks = nn.Linear(8, 3), masks
+
+    def forward(self, x):
+        return self.head(self.attend(x, x, x, need_weights=False, **self.masks)[0].mean(1))
+
+
+class Twice(nn.Module):
+    """A layer that is called twice, between two others."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.shared, self.last = nn.Linear(8, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+        fill(self.shared.bias, 0.5)
+
+    def forward(self, x):
+        x = F.relu(self.shared(torch.tanh(self.first(x))))
+        return self.last(F.relu(self.shared(x)))
+
+
 def convolutional():
     return nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1),
@@ -179,6 +223,16 @@ def dead_units_of_the_first_layer():
     return Patient(model, vectors())
 
 
+@sick({"0": "dead"}, units=(2, 3))
+def dead_units_whose_weights_decayed_to_zero():
+    """Weight decay goes on where no gradient does: zeros, but no mask holds them."""
+    model = mlp(nn.ReLU, depth=1, width=32)
+    with torch.no_grad():
+        model[0].weight[2:4] = 0.0
+        model[0].bias[2:4] = -0.1
+    return Patient(model, vectors())
+
+
 @sick({"second": "dead"}, backward=("first",), forward=("third",))
 def dead_under_torch_relu():
     return Patient(killed(Functional(torch.relu), "second"), vectors())
@@ -204,6 +258,11 @@ def dead_under_clamp():
 @sick({"second": "dead"}, units=(7,))
 def dead_under_gelu():
     return Patient(killed(easy(Functional(F.gelu)), "second", [7]), vectors())
+
+
+@sick({"shared": "dead"}, units=(6,))
+def dead_in_a_layer_called_twice():
+    return Patient(killed(Twice(), "shared", [6]), vectors())
 
 
 @sick({"second": "dead"}, units=(2,))
@@ -290,6 +349,28 @@ def saturated_gate_of_an_lstm():
 def saturated_gate_of_the_second_layer_of_a_gru():
     model = Recurrent(nn.GRU(8, 16, num_layers=2, batch_first=True))
     fill(model.layer.bias_hh_l1[16 + 2], -9.0)  # row 2 of the update gate
+    return Patient(model, series())
+
+
+@sick({"attend": "saturated"}, units=(1,))
+def one_head_looks_at_one_key():
+    model = MultiHead()
+    with torch.no_grad():
+        model.attend.in_proj_weight[4:8] *= 2000  # the queries of head 1
+    return Patient(model, series())
+
+
+@sick({"key": "saturated"}, backward=("query",), units=(0,))
+def fused_attention_is_shut():
+    model = Attention(F.scaled_dot_product_attention)
+    scale(model.query, 1e4)
+    return Patient(model, series())
+
+
+@sick({"key": "saturated"}, backward=("query",), units=(0,))
+def attention_written_out_is_shut():
+    model = Attention(written_out)
+    scale(model.query, 1e4)
     return Patient(model, series())
 
 
@@ -452,6 +533,16 @@ def pruned_but_carried_by_momentum():
     with torch.no_grad():
         model[2].weight.mul_(keep)
     model[2].weight.register_hook(lambda gradient: gradient * keep)
+    return Patient(model, (x, y), optimizer=optimizer)
+
+
+@sick({"2": "held"})
+def held_at_their_values():
+    model, (x, y) = mlp(), vectors()
+    optimizer = torch.optim.AdamW(model.parameters(), 0.01, weight_decay=0.5)
+    F.cross_entropy(model(x), y).backward()
+    optimizer.step()
+    hold(model, {"2.weight": torch.rand_like(model[2].weight) > 0.5})
     return Patient(model, (x, y), optimizer=optimizer)
 
 
@@ -671,3 +762,71 @@ def loader():
     x, y = vectors()
     data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), 20, shuffle=True)
     return Patient(mlp(), data)
+
+
+@healthy
+def attention_in_three_ways():
+    class Ways(nn.Module):
+        def __init__(self):
+            super().__init__()
+            mixes = [F.scaled_dot_product_attention, written_out]
+            self.ways = nn.ModuleList([MultiHead(), *map(Attention, mixes)])
+
+        def forward(self, x):
+            return sum(way(x) for way in self.ways)
+
+    return Patient(Ways(), series())
+
+
+@healthy
+def causal_and_padded_attention():
+    """The first row has one key to look at, and the last key is padding: no saturation."""
+    causal = torch.ones(6, 6, dtype=torch.bool).triu(1)
+    padding = torch.zeros(SAMPLES // 3, 6, dtype=torch.bool)
+    padding[:, 5] = True
+
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.packed = MultiHead(attn_mask=causal)
+            self.padded = MultiHead(key_padding_mask=padding)
+            self.fused = Attention(
+                lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            )
+
+        def forward(self, x):
+            return self.packed(x) + self.padded(x) + self.fused(x)
+
+    return Patient(Masked(), series())
+
+
+@healthy
+def confident_probabilities():
+    """A softmax that ends a network is no attention: its logarithm undoes the flatness."""
+    model = nn.Sequential(mlp(), nn.Softmax(-1))
+    scale(model[0][6], 200)
+    return Patient(model, vectors(), lambda p, y: F.nll_loss((p + 1e-30).log(), y))
+
+
+@healthy
+def a_layer_called_twice():
+    return Patient(Twice(), vectors())
+
+
+@healthy
+def both_ways_through_time():
+    class Both(Recurrent):
+        def __init__(self):
+            super().__init__(nn.LSTM(8, 16, batch_first=True, bidirectional=True))
+            self.head = nn.Linear(32, 3)
+
+    return Patient(Both(), series())
+
+
+@healthy
+def upward_convolutions():
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.GroupNorm(2, 8), nn.SiLU(), nn.ConvTranspose2d(8, 4, 2),
+        nn.InstanceNorm2d(4, affine=True), nn.LeakyReLU(), nn.Flatten(), nn.Linear(64, 3),
+    )  # fmt: skip
+    return Patient(model, images())
