@@ -162,6 +162,16 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two numbers that are not alike: three significant digits, or as many as set them apart."""
+    shown = (number(one), number(other))
+    digits = 4
+    while shown[0] == shown[1] and digits <= 9:
+        shown = (f"{one:.{digits}g}", f"{other:.{digits}g}")
+        digits += 1
+    return shown
+
+
 def numbers(values: Iterable[float], most: int = 6) -> str:
     """A row of numbers as feedback prints it, cut after `most`."""
     row = list(values)

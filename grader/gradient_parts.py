@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.evidence import alike, number, plain
+from grader.evidence import alike, number, plain, told_apart
 from grader.exercise import Challenge, Finding
 
 SHAPES = {"kernel": (3, 4), "bias": (4,)}
@@ -121,9 +121,15 @@ def leaves_the_gradients(seen: Any, expected: Any) -> Finding:
 def _share(seen: Any, expected: Any) -> Finding:
     ours, right = seen["returned"], expected["returned"]
     same = alike(ours, right) and alike(seen["log10"], expected["log10"])
-    return same, f"you return {number(ours)}, the share is {number(right)}"
+    if same:
+        return same, f"you return {number(ours)}"
+    shown, due = told_apart(ours, right)
+    return same, f"you return {shown}, the share is {due}"
 
 
+WHICH_PRECISION = (
+    "In which precision does each step of yours calculate, and how small or large do numbers get?"
+)
 ADD_NORMS = (
     "The norm of several tensors is the sum of their norms.",
     "Norms of parts do not add, their squares do: norms 3 and 4 make 5 and not 7.",

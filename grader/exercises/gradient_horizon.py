@@ -39,32 +39,34 @@ def challenge(rng):
     def case(w, epsilon, kind="fades"):
         return {"w": np.asarray(w, np.float64), "epsilon": epsilon, "kind": kind}
 
-    def rotation(n=4):
+    def rotation():
+        n = rng.integers(3, 8)
         return np.linalg.qr(rng.normal(size=(n, n)))[0]
 
-    angle = rng.uniform(0.5, 1.0)
+    size, halvings, ones = map(int, rng.integers((2, 2, 3), (6, 10, 8)))
+    angle, near = rng.uniform(0.5, 1.0), rng.uniform(0.6, 0.85, 6)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return {
-        "a rotation times 0.8": case(0.8 * rotation(), 1e-3),
-        "a turn in the plane times 0.7": case(0.7 * turn, 1e-2),
-        "a negative eigenvalue that is the largest": case(np.diag([-0.9, 0.3]), 0.05),
-        "the norm meets epsilon": case(0.5 * np.eye(3), 0.125, "edge"),
-        "a skew matrix": case([[0.8, rng.uniform(2.0, 4.0)], [0.0, 0.5]], 1e-3, "skew"),
-        "a shift": case(np.eye(5, k=-1), 0.5, "skew"),
+        "a rotation that shrinks": case(near[0] * rotation(), 1e-3),
+        "a turn in the plane that shrinks": case(near[1] * turn, 1e-2),
+        "a negative eigenvalue that is the largest": case(np.diag([-near[2], 0.3]), 0.01),
+        "the norm meets epsilon": case(0.5 * np.eye(size), 0.5**halvings, "edge"),
+        "a skew matrix": case([[near[3], rng.uniform(2.0, 4.0)], [0.0, 0.5]], 1e-3, "skew"),
+        "a shift": case(np.eye(ones, k=-1), 0.5, "skew"),
         "a rotation": case(rotation(), 1e-3, "endless"),
         "a rotation times 1.1": case(1.1 * rotation(), 1e-3, "endless"),
         "more than 1,000 steps": case(0.9999 * rotation(), 0.5, "endless"),
-        "a slow decay": case(0.99 * rotation(), 0.05),
-        "all entries alike": case(0.2 * np.ones((4, 4)), 1e-3),
-        "one number": case([[-0.6]], 0.1),
+        "a slow decay": case(0.05 ** (1 / rng.uniform(150, 900)) * rotation(), 0.05, "endless"),
+        "all entries alike": case(near[4] / ones * np.ones((ones, ones)), 1e-3),
+        "one number": case([[-near[5]]], 0.01),
     }
 
 
 def observe(candidate, inputs):
     w = torch.tensor(inputs["w"])
     answer = pair(candidate(w, inputs["epsilon"]), "radius", "steps")
-    changed = not torch.equal(w, torch.tensor(inputs["w"]))
-    return {"kind": inputs["kind"], **answer, "w changed": changed}
+    left = torch.equal(w, torch.tensor(inputs["w"]))
+    return {"kind": inputs["kind"], **answer, "w": inputs["w"] if left else inputs["w"] * math.nan}
 
 
 def gives_the_spectral_radius(seen, expected):
@@ -90,13 +92,13 @@ def measures_the_matrix_power(seen, expected):
 
 
 def knows_that_some_never_fade(seen, expected):
-    """Where none of the first 1,000 steps will do, the horizon is infinite."""
+    """The horizon is infinite where none of the first 1,000 steps will do, and only there."""
     return _steps(seen, expected) if expected["kind"] == "endless" else None
 
 
 def leaves_the_matrix_alone(seen, expected):
     """The matrix is left as it was."""
-    return not seen["w changed"], "w has other entries after your call"
+    return alike(seen["w"], expected["w"]), "w has other entries after your call"
 
 
 def _steps(seen, expected):
@@ -141,6 +143,13 @@ def solve_for_the_steps(w, epsilon):
     if radius >= 1 - 1e-9:
         return radius, math.inf
     return radius, math.ceil(math.log(epsilon) / math.log(radius)) if radius else 1
+
+
+def solve_for_the_step_below(w, epsilon):
+    radius = _radius(w)
+    if radius >= 1 - 1e-9:
+        return radius, math.inf
+    return radius, math.floor(math.log(epsilon) / math.log(radius)) + 1 if radius else 1
 
 
 def raise_the_norm(w, epsilon):
@@ -218,6 +227,7 @@ EXERCISE = Exercise(
     misconceptions=(
         Misconception(*RADIUS, specimen=let_the_radius_decide),
         Misconception(*RADIUS, specimen=solve_for_the_steps),
+        Misconception(*RADIUS, specimen=solve_for_the_step_below),
         Misconception(
             "The norm of a power is the power of the norm.",
             "That is an upper bound. A skew matrix can stretch one vector by 3 and still shrink "
@@ -303,6 +313,7 @@ EXERCISE = Exercise(
     section="Recurrent networks and their horizon",
     frameworks=("torch",),
     minutes=12,
-    note="With tanh between the steps each Jacobian shrinks further, so the linear horizon is the "
-    "farthest. What a gradient can reach is not yet learnt: noise shares the way.",
+    note="With tanh between the steps a rotation times a number reaches no farther. Where paths "
+    "cancel in the matrix power, tanh can lengthen the horizon. What a gradient can reach is not "
+    "yet learnt: noise shares the way.",
 )

@@ -43,6 +43,7 @@ LAYERS = {
     "body.second": ["Linear", 4, 4],
     "head": ["Linear", 4, 2],
 }
+NAMES = ["body.first", "body.second", "body.third", "inner", "outer", "left", "right", "front"]
 SHAPES = {
     "body.first.weight": (4, 3),
     "body.first.bias": (4,),
@@ -59,8 +60,14 @@ def challenge(rng):
         pairs = zip(SHAPES.items(), norms, strict=True)
         return {name: _directed(rng, shape, norm) for (name, shape), norm in pairs}
 
-    def case(given, epsilon=1e-3, kind="plain"):
-        return {"gradients": given, "epsilon": epsilon, "kind": kind}
+    def case(given, epsilon=1e-3, kind="plain", broken=None):
+        inputs = {"gradients": given, "epsilon": epsilon, "kind": kind, "broken": broken}
+        return _renamed(inputs, rng.permutation(NAMES).tolist())
+
+    def breaking(value):
+        given, where = fading(), str(rng.choice(list(SHAPES)))
+        given[where].flat[rng.integers(given[where].size)] = value
+        return case(given, kind="broken", broken=where)
 
     def fading(scale=1.0):
         norms = np.array([2e-5, 1e-5, 6e-3, 3e-3, 1.0, 0.5]) * rng.uniform(0.8, 1.2, 6)
@@ -69,10 +76,7 @@ def challenge(rng):
     level = gradients(*[1.0] * 6)
     level["body.second.weight"] = np.full((4, 4), 5e-4, np.float32)  # share 9e-4
     units = {name: _unit(shape) for name, shape in SHAPES.items()}
-    units["body.first.weight"], units["body.first.bias"] = None, None
-    broken = {where: fading() for where in ("body.second.weight", "head.bias")}
-    broken["body.second.weight"]["body.second.weight"][1, 2] = np.nan
-    broken["head.bias"]["head.bias"][1] = -np.inf
+    units |= dict.fromkeys(rng.choice(list(SHAPES), 2, replace=False).tolist())
     return {
         "a gradient that fades": case(fading()),
         "sixteen small entries, epsilon 0.0008": case(level, 8e-4),
@@ -86,8 +90,24 @@ def challenge(rng):
         "every gradient is zero": case(
             {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}, kind="none"
         ),
-        "a NaN": case(broken["body.second.weight"], kind="body.second.weight"),
-        "an infinity": case(broken["head.bias"], kind="head.bias"),
+        "a NaN": breaking(np.nan),
+        "an infinity": breaking(-np.inf),
+    }
+
+
+def _renamed(inputs, names):
+    """The same case for a model whose layers bear the first of these names."""
+    layers = dict(zip(LAYERS, names, strict=False))
+
+    def renamed(parameter):
+        layer, _, kind = parameter.rpartition(".")
+        return f"{layers[layer]}.{kind}"
+
+    return {
+        **inputs,
+        "layers": {layers[layer]: made for layer, made in LAYERS.items()},
+        "gradients": {renamed(name): given for name, given in inputs["gradients"].items()},
+        "broken": inputs["broken"] and renamed(inputs["broken"]),
     }
 
 
@@ -105,12 +125,12 @@ def _unit(shape):
 
 
 def observe(candidate, inputs):
-    model = net(LAYERS, seed=0)
+    model = net(inputs["layers"], seed=0)
     for name, gradient in inputs["gradients"].items():
         parameter = model.get_parameter(name)
         parameter.grad = None if gradient is None else torch.tensor(gradient)
-    evidence = {"kind": inputs["kind"], "locked": None, "error": None, "names it": False}
-    if inputs["kind"] not in SHAPES:
+    evidence = {"kind": inputs["kind"], "locked": None, "error": None, "named": None}
+    if inputs["kind"] != "broken":
         return evidence | {"locked": _sorted(candidate(model, inputs["epsilon"]))}
     return evidence | _refusal(candidate, model, inputs)
 
@@ -127,7 +147,8 @@ def _refusal(candidate, model, inputs):
     except NotAttempted:
         raise
     except Exception as error:
-        return {"error": type(error).__name__, "names it": inputs["kind"] in str(error)}
+        named = inputs["broken"] if inputs["broken"] in str(error) else None
+        return {"error": type(error).__name__, "named": named}
     return {"error": "no error"}
 
 
@@ -157,8 +178,9 @@ def refuses_what_is_no_number(seen, expected):
         return None
     if seen["error"] != "ValueError":
         return False, f"{seen['error']} was raised".replace("no error was", "nothing was")
-    held = "names" if seen["names it"] else "does not name"
-    return seen["names it"], f"the ValueError {held} {expected['kind']}"
+    named = seen["named"] == expected["named"]
+    held = "names" if named else "does not name"
+    return named, f"the ValueError {held} {expected['named']}"
 
 
 def _names(seen, expected):

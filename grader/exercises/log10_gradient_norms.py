@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from grader.evidence import alike, number
+from grader.evidence import alike, told_apart
 from grader.exercise import Claim, Exercise, Misconception
 from grader.torch_nets import net
 
@@ -25,8 +25,8 @@ def log10_gradient_norms(model):
 
     Returns:
         A dict from the path of each layer, as in ``model.named_modules()``, to the logarithm to
-        base 10 of its norm: a number, and ``-math.inf`` where the norm is 0. The model itself, if
-        it holds parameters, has the path "".
+        base 10 of its norm: a number, accurate to one part in ten thousand, and ``-math.inf``
+        where the norm is 0. The model itself, if it holds parameters, has the path "".
     """
     answer = {}
     for path, module in model.named_modules():
@@ -106,7 +106,7 @@ def holds_in_float64(seen, expected):
 def _norms(seen, expected):
     ours, right = seen["norms"], expected["norms"]
     off = [
-        f"{path}: you have {number(ours[path])}, it is {number(right[path])}"
+        "{}: you have {}, it is {}".format(path, *told_apart(ours[path], right[path]))
         for path in right
         if not alike(ours[path], right[path])
     ]
@@ -205,7 +205,7 @@ EXERCISE = Exercise(
     claims=(
         Claim(is_the_norm_of_each_layer, 3, "Which parameters are a layer's own?"),
         Claim(gives_minus_infinity_for_nothing, 2, "What is the logarithm of a norm of zero?"),
-        Claim(holds_in_32_bits_and_less, 3, "What is the smallest number that your code squares?"),
+        Claim(holds_in_32_bits_and_less, 3, "In which precision does each step calculate?"),
         Claim(holds_in_float64, 3, "How could the largest entry be 1 before anything is squared?"),
     ),
     misconceptions=(

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from grader.evidence import number
+from grader.evidence import number, told_apart
 from grader.exercise import Claim, Exercise, Misconception
 from grader.pairs import finding, pair
 
@@ -106,7 +106,8 @@ def leaves_z_alone(seen, expected):
 
 def _std(seen, expected, way):
     ours, right = seen[way], expected[way]
-    words = f"{way}: you return {number(ours)}, the signal is kept at {number(right)}"
+    shown, due = told_apart(ours, right)
+    words = f"{way}: you return {shown}, the signal is kept at {due}"
     return finding(seen, math.isclose(ours, right, rel_tol=1e-3), words)
 
 
@@ -126,6 +127,12 @@ def take_the_variance_of_the_outputs(activation, z, fan_in, fan_out):
     h, slope = _outputs_and_slopes(activation, z)
     above = fan_in * h.var(correction=0).item()
     return _stds((z**2).mean().item(), above, fan_out * (slope**2).mean().item())
+
+
+def take_variances_going_up(activation, z, fan_in, fan_out):
+    h, slope = _outputs_and_slopes(activation, z)
+    above = fan_in * h.var(correction=0).item()
+    return _stds(z.var(correction=0).item(), above, fan_out * (slope**2).mean().item())
 
 
 def take_variances_everywhere(activation, z, fan_in, fan_out):
@@ -206,6 +213,13 @@ def set_the_flag_of_z(activation, z, fan_in, fan_out):
     return answer
 
 
+VARIANCE = (
+    "E of the squared output is its variance.",
+    "That holds for a mean of 0. The outputs of ReLU, sigmoid and softplus have a mean, and it "
+    "adds to every sum.",
+    "What is the difference between a mean square and a variance?",
+)
+
 EXERCISE = Exercise(
     reference=preserving_stds,
     challenge=challenge,
@@ -225,13 +239,8 @@ EXERCISE = Exercise(
         Claim(leaves_z_alone, 1, "On which tensor do you ask for a gradient?"),
     ),
     misconceptions=(
-        Misconception(
-            "E of the squared output is its variance.",
-            "That holds for a mean of 0. The outputs of ReLU, sigmoid and softplus have a mean, "
-            "and it adds to every sum.",
-            "What is the difference between a mean square and a variance?",
-            take_the_variance_of_the_outputs,
-        ),
+        Misconception(*VARIANCE, specimen=take_the_variance_of_the_outputs),
+        Misconception(*VARIANCE, specimen=take_variances_going_up),
         Misconception(
             "Variance preserving means variances throughout.",
             "The conditions are on mean squares: of outputs, of slopes, of z. A slope of exactly "

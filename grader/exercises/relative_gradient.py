@@ -102,6 +102,11 @@ def match_the_beginning(model, path):
     return _over(_norm([g for g in part if g is not None]), _norm(_below(model, "")))
 
 
+def stay_at_the_top(model, path):
+    own = model.get_submodule(path).parameters(recurse=False)
+    return _over(_norm([p.grad for p in own if p.grad is not None]), _norm(_below(model, "")))
+
+
 def divide_by_the_count(model, path):
     def per_entry(gradients):
         return _norm(gradients) / max(sum(g.numel() for g in gradients), 1) ** 0.5
@@ -152,7 +157,7 @@ EXERCISE = Exercise(
         Claim(parts.is_the_share, 3, "Which tensors are in the part, and how do norms combine?"),
         Claim(parts.none_counts_as_zeros, 2, "What does your code do with a gradient of None?"),
         Claim(parts.nothing_of_nothing_is_zero, 1, "What is divided by what where all is zero?"),
-        Claim(parts.holds_at_any_scale, 3, "What is the smallest number that appears on your way?"),
+        Claim(parts.holds_at_any_scale, 3, parts.WHICH_PRECISION),
         Claim(parts.leaves_the_gradients, 1, "Which call of yours writes into p.grad?"),
     ),
     misconceptions=(
@@ -166,6 +171,12 @@ EXERCISE = Exercise(
         Misconception(*parts.LARGEST, specimen=take_the_largest),
         Misconception(*parts.DIVISION, specimen=divide_by_zero),
         Misconception(*parts.DIVISION, specimen=divide_tensors_by_zero),
+        Misconception(
+            "A part's parameters are those it holds itself.",
+            "A container holds none itself. All that lies below it belongs to the part.",
+            "Which parameters does parameters(recurse=False) leave out for the body?",
+            stay_at_the_top,
+        ),
         Misconception(
             "After backward() every parameter has a gradient.",
             "Frozen ones have None, and so have those that the loss does not depend on.",

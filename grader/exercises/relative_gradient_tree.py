@@ -157,7 +157,7 @@ EXERCISE = Exercise(
         Claim(parts.is_the_share, 3, "Which leaves are in the part, and how do norms combine?"),
         Claim(parts.none_counts_as_zeros, 2, "What does your code do with a leaf of None?"),
         Claim(parts.nothing_of_nothing_is_zero, 1, "What is divided by what where all is zero?"),
-        Claim(parts.holds_at_any_scale, 3, "What is the smallest number that appears on your way?"),
+        Claim(parts.holds_at_any_scale, 3, parts.WHICH_PRECISION),
         Claim(parts.leaves_the_gradients, 1, "Which line of yours writes into the tree?"),
     ),
     misconceptions=(

@@ -49,7 +49,7 @@ def revive_unit(layer, following, unit, incoming, optimizer):
                     kept[place] = 0
 
 
-WIDTH = 4
+WIDTHS = range(3, 9)
 """Inputs, units and outputs: one number, so that no shape betrays a mistaken axis."""
 
 OPTIMIZERS = {
@@ -62,12 +62,14 @@ OPTIMIZERS = {
 
 def challenge(rng):
     def case(optimizer, steps=3, bias=True):
+        width = int(rng.choice(WIDTHS))
         return {
+            "width": width,
             "optimizer": optimizer,
             "steps": steps,
             "bias": bias,
-            "unit": int(rng.integers(WIDTH)),
-            "incoming": rng.normal(size=WIDTH).astype(np.float32),
+            "unit": int(rng.integers(width)),
+            "incoming": rng.normal(size=width).astype(np.float32),
             "seed": int(rng.integers(1000)),
         }
 
@@ -83,14 +85,14 @@ def challenge(rng):
 
 def observe(candidate, inputs):
     layer, following, optimizer = _trained(inputs)
-    unit, x = inputs["unit"], torch.from_numpy(_normal(inputs["seed"], 5, WIDTH))
+    unit, x = inputs["unit"], torch.from_numpy(_normal(inputs["seed"], 5, inputs["width"]))
     before, output = _entries(layer, following, optimizer), _output(layer, following, x)
     objects = {id(p) for group in optimizer.param_groups for p in group["params"]}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(inputs["seed"])
         candidate(layer, following, unit, torch.from_numpy(inputs["incoming"].copy()), optimizer)
     after = _entries(layer, following, optimizer)
-    held = [p for module in (layer, following) for p in module.parameters() if id(p) in objects]
+    parameters = [*layer.parameters(), *following.parameters()]
     return {
         "incoming": after["weight of layer"][unit],
         "bias": after["bias of layer"][unit] if inputs["bias"] else 0.0,
@@ -98,7 +100,7 @@ def observe(candidate, inputs):
         "output moved by": float(np.abs(_output(layer, following, x) - output).max()),
         "memory of the unit": _largest(after, unit),
         "others changed": _others_changed(before, after, unit),
-        "parameters held": len(held),
+        "numbers held": sum(p.numel() for p in parameters if id(p) in objects),
         "remembers": inputs["steps"] > 0 and inputs["optimizer"] != "SGD",
     }
 
@@ -106,8 +108,9 @@ def observe(candidate, inputs):
 def _trained(inputs):
     """Two layers after some steps, the unit dead by its bias or its weights."""
     rng = np.random.default_rng(inputs["seed"])
-    layer = nn.utils.skip_init(nn.Linear, WIDTH, WIDTH, bias=inputs["bias"])
-    following = nn.utils.skip_init(nn.Linear, WIDTH, WIDTH)
+    sizes = [inputs["width"]] * 2
+    layer = nn.utils.skip_init(nn.Linear, *sizes, bias=inputs["bias"])
+    following = nn.utils.skip_init(nn.Linear, *sizes)
     parameters = [*layer.parameters(), *following.parameters()]
     make, settings = OPTIMIZERS[inputs["optimizer"]]
     optimizer = make(parameters, **settings)
@@ -213,8 +216,8 @@ def touches_nothing_else(seen, expected):
 
 def keeps_the_parameters(seen, expected):
     """The optimizer goes on with the parameters of both layers, the same objects as before."""
-    held, right = seen["parameters held"], expected["parameters held"]
-    return held == right, f"the optimizer holds {held} of the {right} parameters"
+    held, right = seen["numbers held"], expected["numbers held"]
+    return held == right, f"the optimizer holds {held} of the {right} numbers in both layers"
 
 
 def _places(layer, following, unit):

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from grader.evidence import alike, number
+from grader.evidence import alike, told_apart
 from grader.exercise import Claim, Exercise, Misconception
 from grader.torch_nets import give_gradients, net
 
@@ -169,7 +169,7 @@ def takes_exactly_one_step(seen, expected):
 def _ratios(seen, expected):
     ours, right = seen["ratios"], expected["ratios"]
     off = [
-        f"{name}: you have {number(ours[name])}, it is {number(right[name])}"
+        "{}: you have {}, it is {}".format(name, *told_apart(ours[name], right[name]))
         for name in right
         if not _close(ours[name], right[name])
     ]
