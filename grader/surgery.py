@@ -142,7 +142,7 @@ def other_leaves_stay(seen: Any, expected: Any) -> Finding:
 
 def input_is_unharmed(seen: Any, expected: Any) -> Finding:
     """The params that you are given are after the call as they were before."""
-    changes = changed(seen["given"], seen["input"])
+    changes = changed(expected["given"], seen["input"])
     return not changes, f"in the params you were given, {_listed(changes) or 'nothing changed'}"
 
 

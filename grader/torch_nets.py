@@ -15,6 +15,10 @@ import torch
 Layers = Mapping[str, Sequence[Any]]
 """Module path to the name of a class in `torch.nn` and its arguments."""
 
+BODIES = ("body", "trunk", "stem", "encoder", "backbone", "tower")
+HEADS = ("head", "readout", "probe", "decoder", "top", "exit")
+"""Names to draw from; evidence that names layers then holds for the challenge it was made on."""
+
 
 def net(layers: Layers, seed: int, tied: Iterable[Sequence[str]] = ()) -> torch.nn.Sequential:
     """Nested `Sequential`s that hold these layers at these paths, their values drawn from `seed`.

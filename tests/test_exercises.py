@@ -68,6 +68,26 @@ def test_specimens_are_rejected_and_recognised_as_themselves(name):
 
 
 @exercises
+def test_evidence_replayed_on_another_challenge_earns_less_than_full_points(name):
+    """Secret inputs are no use where the evidence that they ask for is that of the public ones."""
+    exercise = registry.find(name)
+    public, other = (known_evidence(exercise, seeds) for seeds in (book.PUBLIC_SEEDS, OTHER_SEEDS))
+    for seed in OTHER_SEEDS:
+        expected = {case: seen for case, seen in other.reference.items() if _seed(case) == seed}
+        replayed = {case: public.reference[_at_seed_0(case)] for case in expected}
+        report = judge(exercise, replayed, expected, other.specimens)
+        assert report.earned < exercise.points, seed
+
+
+def _seed(case):
+    return int(case.rpartition(" ")[2])
+
+
+def _at_seed_0(case):
+    return f"{case.rpartition(' ')[0]} {book.PUBLIC_SEEDS[0]}"
+
+
+@exercises
 def test_no_two_specimens_look_alike(name):
     exercise = registry.find(name)
     names = [misconception.specimen.__name__ for misconception in exercise.misconceptions]

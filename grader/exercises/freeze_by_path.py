@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from grader.exercise import Claim, Exercise, Misconception, NotAttempted
-from grader.torch_nets import give_gradients, net, texts
+from grader.torch_nets import BODIES, HEADS, give_gradients, net, texts
 
 
 def freeze_by_path(model, names):
@@ -42,39 +42,39 @@ def freeze_by_path(model, names):
     return tuple(became)
 
 
-BODY = {"body.layer{k}": ["Linear", 2, 2], "body.layer{k}0": ["Linear", 2, 2]}
-NORM = {"body.block.dense": ["Linear", 2, 3], "body.norm": ["BatchNorm1d", 3]}
-HEAD = {"head": ["Linear", 3, 1]}
-OLD_HEAD = {"old.head": ["Linear", 3, 1]}
-TIED = {"embed": ["Embedding", 4, 3], "head": ["Linear", 3, 4]}
+BODY = {"{body}.layer{k}": ["Linear", 2, 2], "{body}.layer{k}0": ["Linear", 2, 2]}
+NORM = {"{body}.block.dense": ["Linear", 2, 3], "{body}.norm": ["BatchNorm1d", 3]}
+HEAD = {"{head}": ["Linear", 3, 1]}
+OLD_HEAD = {"old.{head}": ["Linear", 3, 1]}
+TIED = {"embed": ["Embedding", 4, 3], "{head}": ["Linear", 3, 4]}
 
 
 def challenge(rng):
     def case(layers, names, frozen=(), tied=(), unknown=""):
-        k = int(rng.integers(1, 10))
+        drawn = {"body": rng.choice(BODIES), "head": rng.choice(HEADS), "k": rng.integers(1, 10)}
         return {
-            "layers": {path.format(k=k): list(layer) for path, layer in layers.items()},
-            "names": [name.format(k=k) for name in names],
-            "frozen": list(frozen),
-            "tied": [list(pair) for pair in tied],
-            "unknown": unknown.format(k=k),
+            "layers": {path.format(**drawn): list(layer) for path, layer in layers.items()},
+            "names": [name.format(**drawn) for name in names],
+            "frozen": [name.format(**drawn) for name in frozen],
+            "tied": [[name.format(**drawn) for name in pair] for pair in tied],
+            "unknown": unknown.format(**drawn),
             "seed": int(rng.integers(1000)),
         }
 
-    before = ("body.norm.weight", "head.bias")
+    before = ("{body}.norm.weight", "{head}.bias")
     return {
-        "one layer of several": case({**BODY, **HEAD}, ["body.layer{k}"]),
-        "a name that occurs again deeper down": case({**HEAD, **OLD_HEAD}, ["head"]),
-        "children of children": case({**NORM, **HEAD}, ["body"]),
-        "a path below another path": case({**NORM, **HEAD}, ["body.block", "body"]),
-        "some parameters frozen before": case({**NORM, **HEAD}, ["body"], frozen=before),
-        "tied weights": case(TIED, ["head"], tied=[["embed.weight", "head.weight"]]),
+        "one layer of several": case({**BODY, **HEAD}, ["{body}.layer{k}"]),
+        "a name that occurs again deeper down": case({**HEAD, **OLD_HEAD}, ["{head}"]),
+        "children of children": case({**NORM, **HEAD}, ["{body}"]),
+        "a path below another path": case({**NORM, **HEAD}, ["{body}.block", "{body}"]),
+        "some parameters frozen before": case({**NORM, **HEAD}, ["{body}"], frozen=before),
+        "tied weights": case(TIED, ["{head}"], tied=[["embed.weight", "{head}.weight"]]),
         "a module without parameters": case({**HEAD, "squash": ["Tanh"]}, ["squash"]),
         "no names": case(HEAD, []),
         "an unknown name after a known one": case(
-            {**BODY, **HEAD}, ["head", "body.layer{k}1"], unknown="body.layer{k}1"
+            {**BODY, **HEAD}, ["{head}", "{body}.layer{k}1"], unknown="{body}.layer{k}1"
         ),
-        "the name of a parameter": case(HEAD, ["head.bias"], unknown="head.bias"),
+        "the name of a parameter": case(HEAD, ["{head}.bias"], unknown="{head}.bias"),
     }
 
 
@@ -336,7 +336,7 @@ def fill_the_gradients_with_zeros(model, names):
 # A belief that shows in two ways has a specimen for each.
 WITHIN = (
     "A parameter is meant if its name contains the given one.",
-    "layer1 is contained in layer10, and head in old.head. Both were frozen as well.",
+    "layer1 is contained in layer10, and head in old.head. Names of that kind were frozen as well.",
     "Which names of parameters contain the path you were given, and are not below it?",
 )
 BEGINNING = (
@@ -379,8 +379,8 @@ EXERCISE = Exercise(
         Misconception(*BEGINNING, specimen=look_at_how_the_path_begins_and_no_further),
         Misconception(
             "Each parameter has one name.",
-            "A tied weight has two, and named_parameters() gives only the first. Below head lies "
-            "a weight that it calls embed.weight.",
+            "A tied weight has two, and named_parameters() gives only the first. Below one layer "
+            "lies a weight that it calls by its name in another.",
             "Whom could you ask for the parameters below a module, if not their names?",
             look_at_one_path_of_each,
         ),

@@ -43,7 +43,7 @@ def challenge(rng):
         n = rng.integers(3, 8)
         return np.linalg.qr(rng.normal(size=(n, n)))[0]
 
-    size, halvings, ones = map(int, rng.integers((2, 2, 3), (6, 10, 8)))
+    size, halvings, ones = map(int, rng.integers((2, 2, 3), (10, 29, 16)))
     angle, near = rng.uniform(0.5, 1.0), rng.uniform(0.6, 0.85, 6)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return {

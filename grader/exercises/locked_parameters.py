@@ -43,7 +43,7 @@ LAYERS = {
     "body.second": ["Linear", 4, 4],
     "head": ["Linear", 4, 2],
 }
-NAMES = ["body.first", "body.second", "body.third", "inner", "outer", "left", "right", "front"]
+NAMES = ["body.first", "body.second", "inner", "outer", "left", "right", "top", "tail", "head"]
 SHAPES = {
     "body.first.weight": (4, 3),
     "body.first.bias": (4,),
@@ -91,7 +91,8 @@ def challenge(rng):
             {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}, kind="none"
         ),
         "a NaN": breaking(np.nan),
-        "an infinity": breaking(-np.inf),
+        "an infinity": breaking(np.inf),
+        "minus infinity": breaking(-np.inf),
     }
 
 

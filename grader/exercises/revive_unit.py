@@ -98,7 +98,7 @@ def observe(candidate, inputs):
         "bias": after["bias of layer"][unit] if inputs["bias"] else 0.0,
         "outgoing": after["weight of following"][:, unit],
         "output moved by": float(np.abs(_output(layer, following, x) - output).max()),
-        "memory of the unit": _largest(after, unit),
+        "memory of the unit": _remembered(after, unit),
         "others changed": _others_changed(before, after, unit),
         "numbers held": sum(p.numel() for p in parameters if id(p) in objects),
         "remembers": inputs["steps"] > 0 and inputs["optimizer"] != "SGD",
@@ -165,11 +165,11 @@ def _of_the_unit(name, array, unit):
     return belongs
 
 
-def _largest(after, unit):
-    """The largest number that the optimizer still remembers of the unit."""
+def _remembered(after, unit):
+    """The sum of the absolute values that the optimizer still remembers of the unit."""
     kept = [name for name in after if " for " in name and not name.startswith("gradient")]
     left = [after[name][_of_the_unit(name, after[name], unit)] for name in kept]
-    return float(np.abs(np.concatenate([np.zeros(1), *left])).max())
+    return float(np.abs(np.concatenate([np.zeros(1), *left])).sum())
 
 
 def _others_changed(before, after, unit):
@@ -204,7 +204,7 @@ def forgets_the_unit(seen, expected):
     left = seen["memory of the unit"]
     if not expected["remembers"]:
         return None
-    return left == 0, f"the largest number that it remembers of the unit is {number(left)}"
+    return left == 0, f"the sizes of what it remembers of the unit add up to {number(left)}"
 
 
 def touches_nothing_else(seen, expected):

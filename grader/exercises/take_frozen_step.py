@@ -44,19 +44,19 @@ PARTS = {"below": "layer10", "frozen": "layer1", "above": "head"}
 """The layers of the twins' run, as parts of the network."""
 
 DENSE = {
-    "below.dense": ["Linear", 3, 4],
+    "below.dense{0}": ["Linear", 3, 4],
     "below.bend": ["LeakyReLU", 0.5],
-    "frozen.dense": ["Linear", 4, 4],
+    "frozen.dense{1}": ["Linear", 4, 4],
     "frozen.bend": ["LeakyReLU", 0.5],
-    "above.dense": ["Linear", 4, 2],
+    "above.dense{2}": ["Linear", 4, 2],
 }
 NORMED = {
-    "below.dense": ["Linear", 3, 4, False],
-    "below.norm": ["BatchNorm1d", 4],
-    "frozen.dense": ["Linear", 4, 4, False],
-    "frozen.norm": ["BatchNorm1d", 4],
+    "below.dense{0}": ["Linear", 3, 4, False],
+    "below.norm{0}": ["BatchNorm1d", 4],
+    "frozen.dense{1}": ["Linear", 4, 4, False],
+    "frozen.norm{1}": ["BatchNorm1d", 4],
     "frozen.drop": ["Dropout", 0.5],
-    "above.dense": ["Linear", 4, 2],
+    "above.dense{2}": ["Linear", 4, 2],
 }
 
 
@@ -68,8 +68,9 @@ def challenge(rng):
         return {"x": x.astype(np.float32), "y": y.astype(np.float32)}
 
     def case(layers, optimizer, settings):
+        drawn = rng.integers(1, 10, 3)
         return {
-            "layers": {path: list(layer) for path, layer in layers.items()},
+            "layers": {path.format(*drawn): list(layer) for path, layer in layers.items()},
             "seed": int(rng.integers(1000)),
             "optimizer": optimizer,
             "settings": settings,

@@ -40,44 +40,50 @@ def zero_kernel(params, path):
     return jax.tree_util.tree_map_with_path(zero_there, params)
 
 
+PARTS = ("encoder", "decoder", "backbone", "head", "stem", "readout")
+
+
 def challenge(rng):
+    body, other, head = map(str, rng.choice(PARTS, 3, replace=False))
+    one, two = (f"Dense_{k}" for k in rng.choice(range(1, 10), 2, replace=False))
+
     def case(params, *path, **more):
         plain = {"params": params, "path": list(path), "tied": [], "numpy": False, "fails": False}
         return plain | more
 
-    def encoder(*names, dtype="float32"):
+    def tree(*names, dtype="float32"):
         layers = {name: surgery.dense(rng, dtype) for name in names}
-        return {"encoder": layers, "head": surgery.dense(rng)}
+        return {body: layers, head: surgery.dense(rng)}
 
     def twice(name):
-        return {"encoder": {name: surgery.dense(rng)}, "decoder": {name: surgery.dense(rng)}}
+        return {body: {name: surgery.dense(rng)}, other: {name: surgery.dense(rng)}}
 
-    diverged = encoder("Dense_0")
-    diverged["encoder"]["Dense_0"]["kernel"][0, :3] = np.nan, np.inf, -np.inf
-    within = encoder("Dense_0")
-    within["encoder"] |= surgery.dense(rng)
-    normed = {"encoder": {"Dense_0": surgery.dense(rng), "LayerNorm_0": surgery.norm(rng)}}
-    layers = [["encoder", "Dense_0"], ["decoder", "Dense_0"]]
+    diverged = tree(one)
+    diverged[body][one]["kernel"][0, :3] = np.nan, np.inf, -np.inf
+    within = tree(one)
+    within[body] |= surgery.dense(rng)
+    normed = {body: {one: surgery.dense(rng), "LayerNorm_0": surgery.norm(rng)}}
+    layers = [[body, one], [other, one]]
     arrays = [[*layer, "kernel"] for layer in layers]
     return {
-        "at the top": case(encoder("Dense_0", "Dense_1"), "head"),
-        "two levels deep": case(encoder("Dense_0", "Dense_1"), "encoder", "Dense_1"),
-        "three levels deep": case({"model": encoder("Dense_0")}, "model", "encoder", "Dense_0"),
-        "one name in two places": case(twice("Dense_0"), "decoder", "Dense_0"),
-        "names that begin alike": case(encoder("Dense_1", "Dense_10"), "encoder", "Dense_1"),
-        "a layer within a layer": case(within, "encoder"),
-        "one layer at two paths": case(twice("Dense_0"), "decoder", "Dense_0", tied=layers),
-        "one array in two layers": case(twice("Dense_0"), "decoder", "Dense_0", tied=arrays),
-        "a float16 layer": case(encoder("Dense_0", dtype="float16"), "encoder", "Dense_0"),
-        "NaN and infinity in the kernel": case(diverged, "encoder", "Dense_0"),
-        "numpy arrays": case(encoder("Dense_0"), "encoder", "Dense_0", numpy=True),
-        "no such layer": case(encoder("Dense_0"), "encoder", "Dense_9", fails=True),
-        "a path without its first key": case(encoder("Dense_0"), "Dense_0", fails=True),
-        "a layer without a kernel": case(normed, "encoder", "LayerNorm_0", fails=True),
-        "a path to a dict of layers": case(encoder("Dense_0"), "encoder", fails=True),
-        "an empty path": case(encoder("Dense_0"), fails=True),
-        "a path to a kernel": case(encoder("Dense_0"), "head", "kernel", fails=True),
-        "a path past a kernel": case(encoder("Dense_0"), "head", "kernel", "x", fails=True),
+        "at the top": case(tree(one, two), head),
+        "two levels deep": case(tree(one, two), body, two),
+        "three levels deep": case({"model": tree(one)}, "model", body, one),
+        "one name in two places": case(twice(one), other, one),
+        "names that begin alike": case(tree(one, f"{one}0"), body, one),
+        "a layer within a layer": case(within, body),
+        "one layer at two paths": case(twice(one), other, one, tied=layers),
+        "one array in two layers": case(twice(one), other, one, tied=arrays),
+        "a float16 layer": case(tree(one, dtype="float16"), body, one),
+        "NaN and infinity in the kernel": case(diverged, body, one),
+        "numpy arrays": case(tree(one), body, one, numpy=True),
+        "no such layer": case(tree(one), body, two, fails=True),
+        "a path without its first key": case(tree(one), one, fails=True),
+        "a layer without a kernel": case(normed, body, "LayerNorm_0", fails=True),
+        "a path to a dict of layers": case(tree(one), body, fails=True),
+        "an empty path": case(tree(one), fails=True),
+        "a path to a kernel": case(tree(one), head, "kernel", fails=True),
+        "a path past a kernel": case(tree(one), head, "kernel", "x", fails=True),
     }
 
 
@@ -237,8 +243,7 @@ EXERCISE = Exercise(
         ),
         Misconception(
             "A layer's last name is enough to find it.",
-            "The encoder and the decoder both have a Dense_0. You zeroed every kernel of that "
-            "name.",
+            "Two parts of a model may each have a Dense_0. You zeroed every kernel of that name.",
             "What besides the last key tells the two layers apart?",
             go_by_the_last_name,
         ),

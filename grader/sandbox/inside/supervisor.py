@@ -80,8 +80,11 @@ def _watched(child: int, line: socket.socket, limits: Limits) -> Ending:
         signal.sigtimedwait({signal.SIGCHLD}, INTERVAL)
         ended, status, spent = os.wait4(child, os.WNOHANG)
         if ended:
-            cpu = max(used.cpu, spent.ru_utime + spent.ru_stime) + time.process_time()
+            cpu = max(used.cpu, spent.ru_utime + spent.ru_stime)
             how, code = _way_it_ended(status)
+            if not kind and cpu > limits.cpu:  # the kernel's own limit came before our look
+                kind = "CpuLimit"
+            cpu += time.process_time()
             return Ending(kind or how, code, "", time.monotonic() - start, cpu, most)
 
 
