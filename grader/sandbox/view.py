@@ -23,6 +23,8 @@ from grader.sandbox.inside.limits import TEMPORARY
 EDITION = "/edition"
 OURSELVES = "/sandbox"
 CACHE = "/cache"
+ELSEWHERE = "/elsewhere"
+TEMPORARIES = (f"{TEMPORARY}/", "/dev/shm/")
 OURS = ("grader", "paramlock")
 USER = "1000"
 
@@ -71,11 +73,12 @@ class View:
     @property
     def shown(self) -> dict[str, str]:
         """What is shown of this machine, read-only: path inside to path outside, in order."""
-        folders = [*_system_libraries(), _standard_library(), *_packages()]
-        shown = {path: path for path in [*folders, python()]}
+        system, packages = [*_system_libraries(), _standard_library()], _packages()
+        shown = {path: path for path in [*system, python()]}
+        shown |= {_inside(path): path for path in packages}
         shown |= {path: path for path in USEFUL if os.path.exists(path)}
         for name in OURS:
-            places = [EDITION, *_installed(name, folders)]
+            places = [EDITION, *map(_inside, _installed(name, [*system, *packages]))]
             shown |= {f"{place}/{name}": str(self.edition / name) for place in places}
         shown[f"{OURSELVES}/inside"] = os.path.dirname(inside.__file__)
         return shown | ({CACHE: str(self.cache)} if self.cache else {})
@@ -83,7 +86,7 @@ class View:
     @property
     def hidden(self) -> list[str]:
         """Places that an answer's own temporary space would hide from it."""
-        return [place for place in self.shown if place.startswith((f"{TEMPORARY}/", "/dev/shm/"))]
+        return [place for place in self.shown if place.startswith(TEMPORARIES)]
 
     def arguments(self, staged: Mapping[str, str], line: int, news: int) -> list[str]:
         """The arguments for bubblewrap, with the places where it finds what is shown.
@@ -132,7 +135,12 @@ def _standard_library() -> str:
 
 def _path() -> list[str]:
     """Where Python inside looks for packages."""
-    return [OURSELVES, EDITION, *_packages()]
+    return [OURSELVES, EDITION, *map(_inside, _packages())]
+
+
+def _inside(packages: str) -> str:
+    """Where a folder of packages stands inside: elsewhere, if temporary space would hide it."""
+    return f"{ELSEWHERE}{packages}" if packages.startswith(TEMPORARIES) else packages
 
 
 def _packages() -> list[str]:
