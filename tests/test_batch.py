@@ -37,6 +37,7 @@ from grader.cells import Unusable
 from grader.check import check
 from grader.evidence import Raised, Seen, Unattempted
 from tests import light
+from tests.namespaces import needs_bubblewrap
 
 ROOT = Path(__file__).parent.parent
 SOLUTION = (ROOT / "solutions" / "04_explicit_freezing.ipynb").read_text(encoding="utf-8")
@@ -469,6 +470,7 @@ def test_a_class_is_graded_and_everybody_is_told(light_lab, capsys):
 
 def test_feedback_holds_no_secret_and_nobody_else(light_lab):
     hand_in(light_lab, ANSWERS)
+    Path("grading.secret").write_bytes(bytes(range(32)))  # another may round to a public number
     graded()
     pool = draw.Draw(Path("grading.secret").read_bytes(), light.LAB).pool()
     with Gradebook("gradebook.sqlite") as gradebook:
@@ -739,12 +741,7 @@ SLIPS = {
 }
 
 
-needs_sandbox = pytest.mark.skipif(
-    not shutil.which("bwrap"), reason="needs bubblewrap for the sandbox"
-)
-
-
-@needs_sandbox
+@needs_bubblewrap
 def test_lab_04_is_graded_in_the_sandbox(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     slipping = json.loads(SOLUTION)
@@ -773,7 +770,7 @@ def test_lab_04_is_graded_in_the_sandbox(tmp_path, monkeypatch, capsys):
 SLOWLY = "def trainable_fraction(model):\n    time.sleep(0.02)\n    return whole(model)\n"
 
 
-@needs_sandbox
+@needs_bubblewrap
 def test_whatever_runs_answers_may_be_killed(tmp_path, monkeypatch, capsys):
     """An answer, a supervisor, the fork server, the sandbox or a harvester: one of each."""
     monkeypatch.chdir(tmp_path)

@@ -22,10 +22,14 @@ SOLUTION = ROOT / "solutions" / "04_explicit_freezing.ipynb"
 LAB = ROOT / "labs" / "04_explicit_freezing.ipynb"
 
 
+def by_lab():
+    return sorted(registry.names(), key=lambda name: (registry.find(name).lesson, name))
+
+
 def test_list_as_json_says_everything_about_each_exercise(capsys):
     assert main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == registry.names()
+    assert [row["name"] for row in rows] == by_lab()
     for row in rows:
         exercise = registry.find(row["name"])
         assert row["points"] == exercise.points and row["lab"] == exercise.lesson
@@ -36,7 +40,7 @@ def test_list_as_json_says_everything_about_each_exercise(capsys):
 def test_list_names_each_exercise_on_a_line(capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert all(name in line for name, line in zip(registry.names(), lines, strict=True))
+    assert all(f" {name} " in line for name, line in zip(by_lab(), lines, strict=True))
 
 
 def test_the_solution_is_met_and_the_lab_is_not_attempted(capsys):
@@ -63,12 +67,19 @@ def test_one_seed_gives_other_numbers_and_the_same_verdict(tmp_path, capsys):
     assert "seed 7" in seen[0] and "No cell defines" in seen[0]
 
 
-@pytest.mark.parametrize("content", ["", "{}", "print('no exercise here')"])
-def test_unusable_input_is_said_in_one_line(tmp_path, capsys, content):
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("", "is empty"),
+        ("{}", "is JSON, but not a notebook"),
+        ("print('no exercise here')", "defines no function of any exercise"),
+    ],
+)
+def test_unusable_input_is_said_in_one_line(tmp_path, capsys, content, words):
     path = tmp_path / "mine.py"
     path.write_text(content)
     assert main(["check", str(path)]) == 2
-    assert "defines no function of any exercise" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
     assert main(["check", str(tmp_path / "none.ipynb")]) == 2
     assert "is not there" in capsys.readouterr().err
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from grader.batch import BatchError, database
 from grader.batch.gradebook import Gradebook
 from tests import light
+from tests.namespaces import needs_bubblewrap
 
 ROOT = Path(__file__).parent.parent
 KILLS = 50
@@ -334,9 +335,6 @@ def test_ctrl_c_stops_in_words_and_the_same_command_goes_on(tmp_path):
 
 
 # Full, and gone
-
-
-needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="needs bubblewrap")
 
 
 def with_small_disk(folder, size):

@@ -24,6 +24,7 @@ from grader.cells import Unusable
 from grader.harvest import Statement
 from tests import mangle
 from tests.mangle import MANGLERS, SAVERS, code, prose
+from tests.namespaces import needs_bubblewrap
 
 ROOT = Path(__file__).parent.parent
 SEEDS = range(4)
@@ -285,6 +286,7 @@ def test_a_helper_that_two_answers_define_differently_costs_neither_its_points()
     assert [load(answer, "closed")(3) for answer in found.answers["closed"]] == [4]
 
 
+@needs_bubblewrap
 def test_a_sample_of_them_earns_all_points_in_earnest(tmp_path, monkeypatch):
     """Files of every way to save, each mangled, graded by the command on two light exercises."""
     names = ["freeze_by_path", "trainable_fraction"]

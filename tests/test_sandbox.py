@@ -30,12 +30,13 @@ from grader.harvest import slice_of
 from grader.judge import judge
 from grader.release import release
 from grader.run import observations
-from grader.sandbox import Limits, Sandbox, Unavailable, advice, cache
+from grader.sandbox import Limits, Sandbox, Unavailable, advice, cache, view
 from grader.sandbox.inside import seccomp
 from grader.sandbox.protections import PROTECTIONS
 from grader.sandbox.view import bubblewrap
 from tests import right_answers
 from tests.hostile import escapes, messages, resources, searches, tricks
+from tests.namespaces import needs_bubblewrap
 
 ROOT = Path(__file__).parent.parent
 NAME, JAX_NAME = "trainable_fraction", "freeze_first_dense"
@@ -52,17 +53,6 @@ def trainable_fraction(model):
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(size for size, trainable in sizes if trainable) / sum(size for size, _ in sizes)
 """
-
-
-def bubblewrap_works():
-    program = sys.platform == "linux" and bubblewrap()
-    trial = [program, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "true"]
-    return program and subprocess.run(trial, capture_output=True).returncode == 0
-
-
-needs_bubblewrap = pytest.mark.skipif(
-    not bubblewrap_works(), reason="bubblewrap is not installed, or may not make namespaces here"
-)
 
 
 @pytest.fixture(scope="module")
@@ -360,14 +350,26 @@ def test_protections_that_do_not_hold_are_named(edition, monkeypatch):
 
 
 @needs_bubblewrap
-def test_packages_in_a_temporary_folder_are_refused(edition, monkeypatch):
-    """Answers have a temporary space of their own, which would hide them."""
+def test_packages_in_a_temporary_folder_can_be_imported(edition, monkeypatch):
+    """An answer's own temporary space would hide them there, so they stand elsewhere inside."""
+    answer = ["import lent", "def trainable_fraction(model):\n    raise ValueError(lent.WORD)\n"]
+    cases = registry.find("trainable_fraction").cases((SECRET,))
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         packages = Path(folder, "site-packages")
         packages.mkdir()
+        (packages / "lent.py").write_text("WORD = 'from a temporary folder'\n")
         monkeypatch.setattr(sys, "path", [*sys.path, str(packages)])
-        with pytest.raises(Unavailable, match=str(packages)), Sandbox(edition):
-            pass
+        with Sandbox(edition) as sandbox:
+            seen = sandbox.observe("trainable_fraction", answer, cases)
+    raised = {one.message for one in seen.values() if isinstance(one, Raised)}
+    assert raised == {"from a temporary folder"}
+
+
+@needs_bubblewrap
+def test_a_python_in_a_temporary_folder_is_refused(edition, monkeypatch):
+    monkeypatch.setattr(view, "python", lambda: "/tmp/python3")
+    with pytest.raises(Unavailable, match="/tmp/python3"), Sandbox(edition):
+        pass
 
 
 def test_the_package_can_be_imported_where_there_is_no_linux():
