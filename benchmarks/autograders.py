@@ -44,7 +44,7 @@ from grader.harvest import slice_of
 from grader.judge import judge
 from grader.release import release
 from grader.sandbox import Sandbox, cache
-from grader.sandbox.inside.server import warmed_up
+from grader.sandbox.inside.warm import warmed_up
 from grader.sandbox.view import ONE_THREAD
 
 ROOT = Path(__file__).parent.parent

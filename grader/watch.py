@@ -8,6 +8,7 @@ variables of the candidate's own functions, are kept as they were at that moment
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import FrameType
@@ -18,6 +19,9 @@ import numpy as np
 
 Leaves = dict[str, np.ndarray]
 """A pytree laid flat: '/'-joined path to array."""
+
+_COMPILED: deque[Callable[..., Any]] = deque(maxlen=8)
+"""Candidates that ran a moment ago."""
 
 
 def watched(candidate: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, list[Leaves]]:
@@ -47,9 +51,12 @@ def watched_step(
 ) -> tuple[Any, tuple[Leaves, Leaves] | None]:
     """What the candidate returns, and its parameters before and after (None: no step was seen).
 
-    What a compiled function makes inside is out of sight, so where no step is seen the candidate
-    runs once more with jit off.
+    Before its first time it runs unwatched, so that JAX compiles at full speed. What a compiled
+    function makes inside is out of sight, so where no step is seen it runs once more with jit off.
     """
+    if not any(candidate is other for other in _COMPILED):
+        candidate(*arguments)
+        _COMPILED.append(candidate)
     returned, trees = watched(candidate, arguments)
     step = step_among(trees)
     if step is None:

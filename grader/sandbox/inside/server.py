@@ -7,23 +7,15 @@ when it forks, and no JAX backend: a fork of more than one thread may hang.
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import signal
 import socket
 
 import msgspec
 
-from grader import registry
-
 from . import linux, seccomp, supervisor
 from .messages import PACKET, Job, Ready
-
-WARM = (
-    "torch", "jax", "jax.numpy", "flax.linen", "flax.nnx", "optax", "grader.candidate",
-    "torch._dynamo",  # torch imports it when the first optimizer steps
-    "jaxlib.mlir.dialects.builtin", "jaxlib.mlir.dialects.mhlo",  # and JAX these when it compiles
-)  # fmt: skip
+from .warm import warmed_up
 
 
 def main(descriptor: int) -> None:
@@ -38,29 +30,6 @@ def main(descriptor: int) -> None:
         linux.use_large_pages()
         line.send(msgspec.msgpack.encode(Ready(fault)))
         _serve(line)
-
-
-def warmed_up() -> str:
-    """Import everything. Returns what makes serving impossible, if anything does."""
-    for module in (*WARM, *(f"grader.exercises.{name}" for name in registry.names())):
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            return f"{module} cannot be imported: {type(error).__name__}: {error}"
-        threads = len(os.listdir("/proc/self/task"))
-        if threads != 1:
-            return f"importing {module} starts threads ({threads - 1}), which forks do not survive"
-    _know_the_processor()
-    return ""
-
-
-def _know_the_processor() -> None:
-    """Let torch read /proc/cpuinfo, which it asks for at the first half-precision number.
-
-    Answers do not see that file. What torch has read here, they inherit.
-    """
-    torch = importlib.import_module("torch")
-    torch.zeros(1).to(torch.float16)
 
 
 def _serve(line: socket.socket) -> None:
