@@ -5,7 +5,8 @@ network, by counting matrix products: the empirical diagonal takes the same thre
 layer as the baseline and may cost 1.15 of it. A true one with a backward pass and a product of
 squares for each of C classes takes (1 + 2C) / 3 and may cost 1.1 of that. Ours needs C - 1 backward
 passes and one product of squares in all, noted beside it. The convolutional networks may cost at
-most what the cheapest of loop, vmap and (in torch) unfolding every layer costs.
+most what the cheapest of loop, vmap and (in torch) unfolding every layer costs. BackPACK and
+nngeometry come with `pip install --no-deps -r benchmarks/peers.txt`.
 """
 
 import warnings

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from paramlock.fisher import fisher_diagonal
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
+PEERS = Path(__file__).parent.parent / "benchmarks" / "peers.txt"
 CLOSE = 2e-6  # of the largest entry, in single precision
 
 
@@ -326,9 +328,19 @@ def test_low_precision_is_accumulated_in_single():
     assert_close(half, single, 0.1)
 
 
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory):
+    """A folder with BackPACK and nngeometry, which are not installed with the course."""
+    folder = tmp_path_factory.mktemp("peers")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
+    done = subprocess.run([*pip, "-r", str(PEERS)], capture_output=True, text=True)
+    return folder if done.returncode == 0 else pytest.skip(f"pip has no peers: {done.stderr}")
+
+
 @pytest.mark.filterwarnings("ignore:Full backward hook")  # BackPACK's own
-def test_peers_agree():
-    backpack = pytest.importorskip("backpack", exc_type=ImportError)
+def test_peers_agree(peers, monkeypatch):
+    monkeypatch.syspath_prepend(peers)
+    import backpack
     from backpack.extensions import DiagGGNExact, SumGradSquared
 
     model, inputs, targets = specimen("dense")
@@ -348,8 +360,8 @@ def test_peers_agree():
     )
 
 
-def test_nngeometry_agrees():
-    pytest.importorskip("nngeometry")
+def test_nngeometry_agrees(peers, monkeypatch):
+    monkeypatch.syspath_prepend(peers)
     from nngeometry.metrics import FIM
     from nngeometry.object import PMatDiag
 
