@@ -77,14 +77,20 @@ def count_nonfinite(value: Any) -> int:
 class Tracer(TorchFunctionMode):
     """Sees each torch function of a forward pass: the graph of layers, outputs, activations."""
 
-    def __init__(self, model: nn.Module, delta: float, light: bool = False) -> None:
-        """``light``: watch activations only, without the ranges of outputs."""
+    def __init__(
+        self, model: nn.Module, delta: float, light: bool = False, replay: bool = True
+    ) -> None:
+        """Look at all there is.
+
+        ``light``: but for the ranges of outputs and gates written by hand. Without ``replay``: but
+        for what fused calls do inside, the gates of an LSTM or GRU and the rows of attention.
+        """
         super().__init__()
         names = parameter_names(model)
         self._owners = {id(p): layer_of(n[0]) for p, n in names.items()}
         self._modules = dict(model.named_modules())
         self._delta = delta
-        self._light = light
+        self._light, self._replay = light, replay
         self.lineage = Lineage()
         self._tags: Any = WeakIdKeyDictionary()
         self._sites: dict[tuple[str, str, int], _Site] = {}
@@ -148,7 +154,7 @@ class Tracer(TorchFunctionMode):
             return
         source = next((t for t in tensors if (x := self._tags.get(t)) is not None and x.data), None)
         tag = tag._replace(unit_axis=_unit_axis(name, bool(owners), tag, source, output))
-        tag = tag if self._light else self._attention(name, args, kwargs, tag, tags)
+        tag = self._attention(name, args, kwargs, tag, tags) if self._replay else tag
         function = _function(name, kwargs)
         if function in ACTIVATIONS and tag.data and source is not None:
             fed_by = self._tags[source]
@@ -157,7 +163,7 @@ class Tracer(TorchFunctionMode):
             self._tags[tensor] = tag
         if tag.data and (owners or any(not t.data for t in tags)):
             self._layer_output(name, tag, source, output)
-        if name in torch_gates.FUSED | torch_gates.CELLS and not self._light:
+        if name in torch_gates.FUSED | torch_gates.CELLS and self._replay:
             gates = torch_gates.slopes(name, args)
             if gates is None:
                 self.unseen[f"the gates inside {name}, of {tag.layers[-1]}"] = None

@@ -26,6 +26,7 @@ class Eye:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         delta: float,
+        replay: bool,
         due: Callable[[], bool],
         report: Callable[[Record | None], None],
     ) -> None:
@@ -43,6 +44,7 @@ class Eye:
                 "pass the pair that trains together"
             )
         self._model, self._delta, self._due, self._report = model, delta, due, report
+        self._replay = replay
         self._parameters = parameter_names(model)
         self._tracer: Tracer | None = None
         self._open = 0  # forward passes under way, for a model may call itself
@@ -66,7 +68,7 @@ class Eye:
         if self._open or not (self._due() and torch.is_grad_enabled()):
             return
         if self._tracer is None:
-            self._tracer = Tracer(model, self._delta, light=True)
+            self._tracer = Tracer(model, self._delta, light=True, replay=self._replay)
         self._open = 1
         self._tracer.start(inputs)
         self._tracer.__enter__()

@@ -52,12 +52,19 @@ class Watch:
     """A watched training run; made by ``watch``. ``history`` holds a ``Record`` per look."""
 
     def __init__(
-        self, model: Any, optimizer: Any, every: int, delta: float, live: bool, interval: float
+        self,
+        model: Any,
+        optimizer: Any,
+        every: int,
+        delta: float,
+        replay: bool,
+        live: bool,
+        interval: float,
     ) -> None:
         self.history: list[Record] = []
         self.step = 0
         self._model, self._optimizer = model, optimizer
-        self._every, self._delta = every, delta
+        self._every, self._delta, self._replay = every, delta, replay
         self._display = _Live(interval) if live else None
         self._eye: Any = None
 
@@ -73,7 +80,9 @@ class Watch:
             raise RuntimeError("this watch has started already: stop() it first")
         from paramlock import torch_watch
 
-        self._eye = torch_watch.Eye(self._model, self._optimizer, self._delta, self._due, self._add)
+        self._eye = torch_watch.Eye(
+            self._model, self._optimizer, self._delta, self._replay, self._due, self._add
+        )
         return self
 
     def stop(self) -> None:
@@ -172,6 +181,7 @@ def watch(
     *,
     every: int = 10,
     delta: float = 0.05,
+    replay: bool = False,
     live: bool = True,
     interval: float = 1.0,
 ) -> Watch:
@@ -184,8 +194,10 @@ def watch(
         seen.plot()
 
     ``every``: steps of the optimizer between two looks. ``delta``: absolute derivative below
-    which an entry counts as saturated. ``live``: show a figure (notebook) or a line (terminal),
-    at most once in ``interval`` seconds. ``start()`` and ``stop()`` stand in for ``with``;
+    which an entry counts as saturated. ``replay``: look into fused calls as well, at the gates of
+    an LSTM or GRU and the rows of attention, by computing them again, so that a look costs up to
+    two steps more. ``live``: show a figure (notebook) or a line (terminal), at most once in
+    ``interval`` seconds. ``start()`` and ``stop()`` stand in for ``with``;
     ``lightning_callback()`` finds model and optimizer itself, so neither need be given there. A
     JAX loop gives neither, and calls ``note(params, gradients, updates)`` on each step.
 
@@ -196,7 +208,7 @@ def watch(
         raise ValueError(f"every is {every!r}: give the steps between two looks, 1 or more")
     if not isinstance(delta, Real) or delta <= 0:
         raise ValueError(f"delta is {delta!r}: give the derivative below which a unit is flat")
-    return Watch(model, optimizer, every, delta, live, interval)
+    return Watch(model, optimizer, every, delta, replay, live, interval)
 
 
 def states(

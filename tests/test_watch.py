@@ -69,6 +69,47 @@ def test_dead_and_saturated_units_are_seen():
     assert math.isnan(seen.series("dead", "6")[0])
 
 
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(3, 8, num_layers=2, dropout=0.3, batch_first=True)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+class Attentive(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, dropout=0.3, batch_first=True)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.head(self.attention(x, x, x, need_weights=False)[0][:, -1])
+
+
+FUSED = {Recurrent: ("rnn", 3), Attentive: ("attention", 8)}
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_saturation_inside_fused_calls_is_seen_on_request(kind):
+    (layer, inputs), seen, weights = FUSED[kind], {}, []
+    x, y = torch.randn(6, 5, inputs), torch.tensor([0, 1, 2, 3, 0, 1])
+    for replay in (False, True):
+        torch.manual_seed(0)
+        model = kind()
+        with torch.no_grad():
+            torch._foreach_mul_([*getattr(model, layer).parameters()], 30)
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+        with watch(model, optimizer, every=1, replay=replay, live=False) as seen[replay]:
+            trained(model, optimizer, steps=3, data=(x, y))
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert min(seen[True].series("saturated", layer)) > 0.5
+    assert all(math.isnan(share) for share in seen[False].series("saturated", layer))
+    assert torch.equal(*weights), "a replay draws no random numbers and moves nothing"
+
+
 def test_watching_changes_neither_training_nor_hooks(run):
     def final(watched):
         torch.manual_seed(3)
