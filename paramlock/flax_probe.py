@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import DictKey, SequenceKey, tree_leaves_with_path
 
@@ -60,7 +61,7 @@ def measure(
     params: Any = None,
 ) -> Measurement:
     """Return all numbers for a certificate of ``model``; see ``paramlock.certificate``."""
-    pure = _pure(model, params)
+    pure = pure_model(model, params)
     names = parameter_names(pure.params)
     _check(names, pure.params)
     observer = _Observer(pure, names, delta)
@@ -85,7 +86,8 @@ def measure(
 # --- the three ways to hold a model
 
 
-def _pure(model: Any, params: Any) -> Model:
+def pure_model(model: Any, params: Any) -> Model:
+    """Return a linen module or apply function with its variables, or an nnx module, as a Model."""
     from flax import linen, nnx
 
     if isinstance(model, nnx.Module):
@@ -330,6 +332,31 @@ class _Observer:
             bool(inputs) and all(r.all_constant() for r in inputs),
             sum(r.nonfinite for r in outputs),
         )
+
+
+class _Outputs(Replay):
+    """Keeps what each layer made last."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.of: dict[str, Any] = {}
+
+    def _range(self, layer: str, part: str, value: Any, call: int | None = None) -> None:
+        if part == "output":
+            self.of[layer] = value
+
+
+def layer_outputs(pure: Model, inputs: Any) -> dict[str, Any]:
+    """Return {layer: its output on ``inputs``, units along the last axis}, of its last call.
+
+    Layers in a loop (``scan``) are left out.
+    """
+    tree = (pure.params, pure.rest, inputs)
+    observer, leaves = _Observer(pure, parameter_names(pure.params), 0.0), jax.tree.leaves(tree)
+    traced = jax.make_jaxpr(pure.apply)(*tree)
+    replay = _Outputs(observer.lineage, Seen(), 0.0, samples_in(inputs))
+    replay.run(traced.jaxpr, traced.consts, leaves, observer._tags(inputs, leaves))
+    return {name: made for name, made in replay.of.items() if not isinstance(made, Tracer)}
 
 
 # --- counting over batches

@@ -93,11 +93,16 @@ class Key:
 
 
 _HOLD_LESS = "a new paramlock.hold_updates(transformation, held) that holds fewer entries"
-_UNITS = 'paramlock.{function}(model, certificate, {more}places=["{{place}}"], optimizer=optimizer)'
+_UNITS = 'paramlock.{}(model, certificate, {}places=["{{place}}"], optimizer=optimizer)'
+_PARAMS = 'paramlock.{}({}certificate, {}places=["{{place}}"], state=state)'
 
 
 def _of_units(function: str, more: str) -> str:
-    return _UNITS.format(function=function, more=more)
+    return _UNITS.format(function, more)
+
+
+def _of_params(function: str, first: str, more: str) -> str:
+    return _PARAMS.format(function, first, more)
 
 
 KEYS: dict[str, Key] = {
@@ -133,14 +138,22 @@ KEYS: dict[str, Key] = {
         _of_units("reinitialise_units", "inputs=inputs, "),
         "a lower rate, or BatchNorm, from the start",
         ("dead, all", "dying"),
+        _of_params("reinitialise_params", "params, ", ""),
     ),
     "saturated": Key(
         _of_units("rescale_units", "inputs, "),
         "initialisation and inputs of unit size",
         ("saturated",),
+        _of_params("rescale_params", "model, ", "inputs, params=params, "),
     ),
-    "constant": Key(_of_units("reinitialise_units", 'kinds=["constant"], ')),
-    "zeroed": Key(_of_units("reinitialise_units", 'kinds=["zeroed"], ')),
+    "constant": Key(
+        _of_units("reinitialise_units", 'kinds=["constant"], '),
+        in_flax=_of_params("reinitialise_params", "params, ", 'kinds=["constant"], '),
+    ),
+    "zeroed": Key(
+        _of_units("reinitialise_units", 'kinds=["zeroed"], '),
+        in_flax=_of_params("reinitialise_params", "params, ", 'kinds=["zeroed"], '),
+    ),
     "vanishing": Key(
         prevents="BatchNorm or residual connections, initialisation by He or Glorot",
         trials=("vanishing",),

@@ -13,8 +13,7 @@ a good init" (LSUV), §2.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -24,38 +23,12 @@ from paramlock.batches import arrays, call
 from paramlock.certifying import Certificate
 from paramlock.holding import clear_state, enforce_on
 from paramlock.measure import ratio
+from paramlock.opening import Opened, children_of, locked_units, parents_of
 from paramlock.torch_probe import undisturbed
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
-FUSED = ("gates", "attention")  # sites whose units are no rows of the layer that they stand at
-OPENABLE = ("dead", "constant", "saturated", "zeroed")
 FAR = 3.0  # pre-activations with a root mean square beyond so many spreads are brought back
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What was done to the units of one layer.
-
-    ``incoming`` and ``outgoing`` name the parameters that were written. ``output_change``: the
-    largest change of the model's output on the inputs given, relative to its largest value, by all
-    that one call did; ``None`` where no inputs were given.
-    """
-
-    place: str
-    units: tuple[int, ...]
-    incoming: tuple[str, ...]
-    outgoing: tuple[str, ...]
-    note: str
-    output_change: float | None = None
-
-    def __str__(self) -> str:
-        count = f"{len(self.units)} unit{'s' * (len(self.units) != 1)}"
-        written = ", ".join((*self.incoming, *self.outgoing))
-        lines = [f"{self.place}: {count}; wrote {written or 'nothing'}", self.note]
-        if self.output_change is not None:
-            lines.append(f"the model's output changed by at most {self.output_change:.3g}")
-        return "; ".join(line for line in lines if line)
 
 
 def reinitialise_units(
@@ -95,7 +68,7 @@ def reinitialise_units(
             are frozen or computed from others, or that the model does not have. Nothing has been
             written then.
     """
-    plans = [_plan(model, certificate, *lock) for lock in _locks(certificate, kinds, places)]
+    plans = [_plan(model, certificate, *lock) for lock in locked_units(certificate, kinds, places)]
     generator = torch.Generator().manual_seed(seed)
     with _Change(model, inputs) as change:
         for plan in plans:
@@ -132,7 +105,7 @@ def rescale_units(
     """
     if not spread > 0:
         raise ValueError(f"spread is {spread}: it is a standard deviation, above 0")
-    plans = [_plan(model, certificate, *lock) for lock in _locks(certificate, kinds, places)]
+    plans = [_plan(model, certificate, *lock) for lock in locked_units(certificate, kinds, places)]
     with _Change(model, inputs) as change:
         for plan in plans:
             plan.outgoing.clear()
@@ -222,37 +195,6 @@ class _Plan:
         return Opened(self.place, self.units, names[0], names[1], note, change)
 
 
-def _locks(
-    certificate: Certificate, kinds: Iterable[str], places: Iterable[str] | None
-) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield places and units, a place once."""
-    kinds = tuple(kinds)
-    for kind in kinds:
-        if kind not in OPENABLE:
-            raise ValueError(f"kind {kind!r} is no lock of units; those are {', '.join(OPENABLE)}")
-    wanted = [(_layer(certificate, k.place), k) for k in certificate.locks if k.kind in kinds]
-    found = list(dict.fromkeys(place for place, _ in wanted))
-    fused = {s.layer for s in certificate.measurement.sites if s.function in FUSED}
-    for place in found if places is None else (_layer(certificate, p) for p in places):
-        if place not in found:
-            raise ValueError(
-                f"the certificate has no lock of kind {' or '.join(kinds)} at {place!r}; it has "
-                f"such locks at {', '.join(found) or 'no place'}"
-            )
-        if place in fused:
-            raise ValueError(
-                f"what is locked at {place!r} is a gate or a head, not a row of its weights: "
-                "initialise the layer anew"
-            )
-        yield place, tuple(sorted({u for at, lock in wanted if at == place for u in lock.units}))
-
-
-def _layer(certificate: Certificate, place: str) -> str:
-    """Return the layer of a place, which may be a single parameter of it."""
-    layers = {layer.name for layer in certificate.measurement.layers}
-    return place if place in layers else place.rpartition(".")[0]
-
-
 def _plan(model: nn.Module, certificate: Certificate, place: str, units: tuple[int, ...]) -> _Plan:
     """Return what has to be written; raise ``ValueError`` before anything is."""
     weight = _own(model, place)[0][0]
@@ -262,12 +204,12 @@ def _plan(model: nn.Module, certificate: Certificate, place: str, units: tuple[i
     if max(plan.units) >= count:
         raise ValueError(f"{place} has {count} units, the certificate more: make a new one")
     plan.incoming = _rows(model, place, plan.units)
-    parents = _parents(certificate, place)
+    parents = parents_of(certificate, place)
     if isinstance(layer, NORMS):
         plan.norms.append((layer, list(plan.units)))
         if len(parents) == 1 and _rows_of(model, parents[0]) == count:
             plan.incoming += _rows(model, parents[0], plan.units)
-    for child in _children(certificate, place):
+    for child in children_of(certificate, place):
         _add_outgoing(plan, model, certificate, child, place, count)
     return plan
 
@@ -317,24 +259,15 @@ def _rows_of(model: nn.Module, place: str) -> int:
     return len(layer.weight) if layer.weight.requires_grad else 0
 
 
-def _parents(certificate: Certificate, place: str) -> tuple[str, ...]:
-    found = (layer.parents for layer in certificate.measurement.layers if layer.name == place)
-    return next(found, ())
-
-
-def _children(certificate: Certificate, place: str) -> list[str]:
-    return [la.name for la in certificate.measurement.layers if place in la.parents]
-
-
 def _add_outgoing(
     plan: _Plan, model: nn.Module, certificate: Certificate, child: str, place: str, count: int
 ) -> None:
     """Add the columns of ``child`` that read the units, or a note why they are left."""
     layer = model.get_submodule(child)
-    if _parents(certificate, child) != (place,):
+    if parents_of(certificate, child) != (place,):
         plan.notes.append(f"outgoing weights in {child} kept: other layers join their input")
     elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
-        for further in _children(certificate, child):
+        for further in children_of(certificate, child):
             _add_outgoing(plan, model, certificate, further, child, count)
     elif columns := _columns(layer, plan.units, count):
         if layer._parameters["weight"].requires_grad:  # type: ignore[union-attr]
