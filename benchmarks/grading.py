@@ -14,7 +14,6 @@ import argparse
 import importlib
 import inspect
 import itertools
-import json
 import os
 import pty
 import random
@@ -24,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,9 +59,12 @@ class Watched:
 
 def answers_to(exercise: Exercise) -> list[str]:
     """Right answers and wrong ones, as source."""
+    from tests import right_answers
+
     answers = ["".join(statement.source for statement in views.answer(exercise))]
     wrong = [m.specimen for m in exercise.misconceptions if m.specimen]
-    for function in [*right_answers(exercise.name), *wrong]:
+    right = right_answers.of(exercise.name) if exercise.name in right_answers.names() else []
+    for function in [*right, *wrong]:
         source = inspect.getsource(sys.modules[function.__module__])
         with suppress(LookupError):  # one made by another function has no definition
             own = "\n".join(slice_of([source], function.__name__))
@@ -70,27 +72,16 @@ def answers_to(exercise: Exercise) -> list[str]:
     return answers
 
 
-def right_answers(name: str) -> list[Callable[..., object]]:
-    """Those that the tests have for this exercise; perhaps none."""
-    try:
-        module = importlib.import_module(f"tests.right_answers.{name}")
-    except ImportError:
-        return []
-    found = inspect.getmembers(module, inspect.isfunction)
-    return [function for _, function in found if function.__module__ == module.__name__]
-
-
 def write_class(folder: Path, count: int, exercises: Sequence[Exercise]) -> None:
     """A file for each student."""
+    from tests import light
+
     folder.mkdir()
     of_exercise = [answers_to(exercise) for exercise in exercises]
     for number in range(count):
         chance = random.Random(number)
         cells = [f"# student {number}", *(chance.choice(answers) for answers in of_exercise)]
-        code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-        whole = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}}
-        whole["cells"] = [{**code, "source": source} for source in cells]
-        (folder / f"student{number:05}.ipynb").write_text(json.dumps(whole), encoding="utf-8")
+        (folder / f"student{number:05}.ipynb").write_text(light.notebook(*cells), encoding="utf-8")
 
 
 def watch(folder: Path, program: str, stem: str, jobs: int) -> Watched:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.exercise import Challenge, Finding
+from grader.exercise import Challenge, Claim, Finding
 
 BATCHES = (4, 4, 2)
 """Samples in each batch; the last is smaller, as a last batch often is."""
@@ -183,6 +183,13 @@ def listed(units: Sequence[int]) -> str:
     """Units in words."""
     return f"unit{'s' * (len(units) > 1)} {', '.join(map(str, units))}" if units else "none"
 
+
+CLAIMS = (
+    Claim(marks_the_dead, 3, "What is the derivative of the activation for such a unit?"),
+    Claim(looks_at_every_batch, 3, "How do the verdicts of several batches become one?"),
+    Claim(asks_the_derivative, 3, "Which number of a unit do you compare, and with what?"),
+    Claim(walks_through_once, 1, "How often does your code ask the loader for its batches?"),
+)
 
 # --- beliefs that show alike in both frameworks: the belief, why it fails, a question
 

@@ -61,6 +61,8 @@ def plain(value: Any) -> Any:
     """Turn arrays of any framework, and nests of them, into plain data."""
     if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return "<int of more than 63 bits>"
     for kind in (int, float, str):  # numpy.float64 is a float, too, but no plain one
         if isinstance(value, kind):
             return kind(value)

@@ -33,6 +33,21 @@ def call(candidate: Callable[..., Any], inputs: Inputs) -> Any:
     return candidate(*inputs.values())
 
 
+def attempt(candidate: Callable[..., Any], *arguments: Any) -> tuple[Any, Exception | None]:
+    """What the candidate returned, or the error it raised; that of a stub goes on."""
+    try:
+        return candidate(*arguments), None
+    except NotAttempted:
+        raise
+    except Exception as error:
+        return None, error
+
+
+def error_name(error: Exception) -> str:
+    """The error's class; any kind of ValueError is one."""
+    return "ValueError" if isinstance(error, ValueError) else type(error).__name__
+
+
 @dataclass(frozen=True)
 class Claim:
     """One thing an answer must do.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from grader.evidence import plain
 from grader.exercise import Finding
 
@@ -16,7 +18,8 @@ def pair(returned: Any, first: str, second: str) -> dict[str, Any]:
     """
     if returned is None:
         return {"count": 2, first: None, second: None}
-    values = list(returned) if hasattr(returned, "__len__") else [returned]
+    found = plain(returned)
+    values = list(found) if isinstance(found, list | np.ndarray) else [found]
     numbers = map(plain, values) if len(values) == 2 else (math.nan, math.nan)
     return {"count": len(values), **dict(zip((first, second), numbers, strict=True))}
 

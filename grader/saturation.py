@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from grader.evidence import number, numbers
-from grader.exercise import Challenge, Claim, Finding, Inputs, NotAttempted
+from grader.exercise import Challenge, Claim, Finding, Inputs, attempt, error_name
 
 SAMPLES = 6  # as many as units, so that a mistaken axis is no mistaken shape
 LEAK = 0.0625  # exact in float32; the slope of the leaky ReLU below zero
@@ -80,13 +80,8 @@ def observed(
 def _refusal(
     candidate: Callable[..., Any], activation: Callable[..., Any], z: Any, delta: float
 ) -> str:
-    try:
-        candidate(activation, z, delta)
-    except NotAttempted:
-        raise
-    except Exception as error:
-        return type(error).__name__
-    return "no error"
+    _, error = attempt(candidate, activation, z, delta)
+    return error_name(error) if error else "no error"
 
 
 def judges_sigmoid_and_tanh(seen: Any, expected: Any) -> Finding:
@@ -138,28 +133,28 @@ def _words(ours: np.ndarray, expected: Any, unit: int) -> str:
     )
 
 
-QUESTIONS = (
-    "Which sample gives this unit its largest slope, and how large is it?",
-    "Which rule does your code use for the derivative of a function it has never seen?",
-    "Which sign has the derivative at these pre-activations, and how large is it?",
-    "Over which axes does your code ask whether all samples are flat?",
-    "What is the truth value of `nan < delta`?",
-)
-"""What leads on, a question for each claim."""
-
-CLAIMS = tuple(
-    Claim(holds, points, question)
-    for (holds, points), question in zip(
-        {
-            judges_sigmoid_and_tanh: 3,
-            asks_any_activation: 2,
-            takes_absolute_slopes: 1,
-            takes_the_last_axis_for_units: 1,
-            refuses_a_nan: 1,
-        }.items(),
-        QUESTIONS,
-        strict=True,
-    )
+CLAIMS = (
+    Claim(
+        judges_sigmoid_and_tanh,
+        3,
+        "Which sample gives this unit its largest slope, and how large is it?",
+    ),
+    Claim(
+        asks_any_activation,
+        2,
+        "Which rule does your code use for the derivative of a function it has never seen?",
+    ),
+    Claim(
+        takes_absolute_slopes,
+        1,
+        "Which sign has the derivative at these pre-activations, and how large is it?",
+    ),
+    Claim(
+        takes_the_last_axis_for_units,
+        1,
+        "Over which axes does your code ask whether all samples are flat?",
+    ),
+    Claim(refuses_a_nan, 1, "What is the truth value of `nan < delta`?"),
 )
 
 ANY = (

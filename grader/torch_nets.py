@@ -15,6 +15,9 @@ import torch
 Layers = Mapping[str, Sequence[Any]]
 """Module path to the name of a class in `torch.nn` and its arguments."""
 
+LAYERS = {"body.first": ["Linear", 3, 4], "body.second": ["Linear", 4, 4], "head": ["Linear", 4, 2]}
+"""A body of two layers and a head, for `net`."""
+
 BODIES = ("body", "trunk", "stem", "encoder", "backbone", "tower")
 HEADS = ("head", "readout", "probe", "decoder", "top", "exit")
 """Names to draw from; evidence that names layers then holds for the challenge it was made on."""

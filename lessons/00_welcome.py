@@ -228,7 +228,7 @@ assert sum(born_dead) == born_dead.count(1) == 6
 
 # %% [markdown]
 # Six of the eleven have one unit that is dead before the first step. Nobody did anything wrong;
-# chapter 02 works out how likely that is.
+# chapter 02 works out how likely it is that a whole network starts like this.
 #
 # **Predict.** How many locks will the certificate of the sick network list, where, and of which
 # kinds? Will any of the numbers of `head`, which nobody touched, have changed?
@@ -403,8 +403,9 @@ lock_table.show()
 print(len(paramlock.KINDS), "kinds:", ", ".join(paramlock.KINDS))
 
 # %% [markdown]
-# Two rows are no locks in the strict sense. *Leaking* is a lock that was declared and does not
-# hold. *Nonfinite* voids every other number, so it has to be found first.
+# Three rows are no locks in the strict sense. *Leaking* is a lock that was declared and does not
+# hold, *batchnorm* one that a mode contradicts. *Nonfinite* voids every other number, so it has to
+# be found first.
 #
 # ## Two languages
 #

@@ -494,7 +494,8 @@ body = {"layer1": {"kernel": jnp.full(4, 3.0)}, "layer10": {"kernel": None}}
 tree = {"body": body, "head": {"kernel": jnp.array([0.0, 8.0])}}
 nodes = {"layer1": tree["body"]["layer1"], "body": tree["body"], "whole": tree}
 squares = {name: sum(float((g**2).sum()) for g in jax.tree.leaves(nodes[name])) for name in nodes}
-print(squares, " relative gradient of body/layer1:", math.sqrt(36 / 100))
+relative = math.sqrt(squares["layer1"] / squares["whole"])
+print(squares, " relative gradient of body/layer1:", relative)
 assert squares == {"layer1": 36, "body": 36, "whole": 100}
 
 # %% [markdown]
@@ -1238,8 +1239,8 @@ stuck = {d: np.array([unmoved(d, rate) for rate in rates]) for d in (torch.bfloa
 for share, least, rate in zip(stuck[torch.bfloat16], (0.1, 0.75, 0.95), rates, strict=True):
     print(f"rate {rate}: more than {100 * least:.0f} % unmoved in bfloat16:", share > least)
     assert share > least
-print("float32: less than 5 % unmoved at each rate:", stuck[torch.float32].max() < 0.05)
-assert stuck[torch.float32].max() < 0.05 and stuck[torch.bfloat16][0] < 0.5
+print("float32: less than 2.5 % unmoved at each rate:", stuck[torch.float32].max() < 0.025)
+assert stuck[torch.float32].max() < 0.025 and stuck[torch.bfloat16][0] < 0.2
 
 # %%
 figure, axes = figures.chart(

@@ -1148,8 +1148,8 @@ assert [row[1] for row in words] == ["no"] * 6 + ["yes"] and words[6][0] == "ove
 # %% [markdown]
 # **Why**, key by key.
 #
-# - *Rate / 30*: a smaller step times a zero gradient is zero. It stops further deaths and undoes
-#   none, although it is named among the remedies
+# - *Rate / 30*: a smaller step times a zero gradient is zero. It can slow further deaths; it wakes
+#   at most two units of layer 1, although it is named among the remedies
 #   ([here](https://www.queryfor.com/what-is-the-dying-relu-problem-in-neural-networks/)).
 # - *Warm-up*: the same argument. No schedule multiplies zero into something. (If a unit or two wake
 #   all the same, Adam's memory carried them; see *What the proof assumes*.)

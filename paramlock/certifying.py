@@ -114,7 +114,8 @@ def _probe(model: Any, params: Any) -> Callable[..., Measurement]:
 class Certificate:
     """The numbers of one model on given data, and the locks they show.
 
-    ``locks``: origins only, in the order of the layers. ``measurement``: all numbers.
+    ``locks``: origins only, *nonfinite* first, then in the order of the layers. ``measurement``:
+    all numbers.
     """
 
     measurement: Measurement

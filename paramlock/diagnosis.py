@@ -27,7 +27,7 @@ LEAST_MASKED = 0.01  # a smaller share of zeros is chance or padding
 
 
 def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
-    """Return the locks of a network, in the order of its layers."""
+    """Return the locks of a network, *nonfinite* first, then in the order of its layers."""
     network = _Network(measurement, epsilon)
     found = [*_frozen(network), *_held(network), *_normalisations(network), *_unreached(network)]
     void = _nonfinite(network)
@@ -38,7 +38,7 @@ def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
         found += [*_idle(network), *_rounding(network)]
     else:
         found.append(void)
-    return sorted(found, key=lambda lock: network.position(lock.place))
+    return sorted(found, key=lambda lock: (lock.kind != "nonfinite", network.position(lock.place)))
 
 
 class _Network:
@@ -314,15 +314,24 @@ def _units(network: _Network) -> Iterator[Lock]:
 
 def _dead(network: _Network, site: SiteRecord) -> Lock:
     share = len(site.dead) / site.units
-    first = not network.layers[site.layer].parents if site.layer in network.layers else True
     return lock(
         "dead", site.layer,
         f"{len(site.dead)} of {site.units} units: derivative of {site.function} zero on all "
         f"{network.measured.samples} samples", share,
-        opens="never: its inputs are the data, and those stay" if first
-        else "only if the layers below change its inputs",
-        units=site.dead,
+        opens=_opening(network, site.layer), units=site.dead,
     )  # fmt: skip
+
+
+def _opening(network: _Network, layer: str) -> str:
+    """Return whether training opens the dead units of a layer: only what lies below can."""
+    if layer not in network.layers or not network.layers[layer].parents:
+        return "never: its inputs are the data, and those stay"
+    below = [name for name in network.upstream(layer) if network.learning(name)]
+    if network.shut(layer):  # what reaches those below then goes round this layer
+        below = [name for name in below if network.gradient(name)]
+    if not below:
+        return "never: no layer below it moves, so its inputs stay"
+    return "only if the layers below change its inputs"
 
 
 def _saturated(site: SiteRecord, flat: tuple[int, ...]) -> Lock:

@@ -494,7 +494,7 @@ def _measure_update(
         for p, g in zip(old, gradients, strict=True)
     ]
     new = _stepped(model, optimizer, params, jax.tree.unflatten(jax.tree.structure(params), filled))
-    locked = _held_by(optimizer)
+    locked = held_in(optimizer.opt_state if hasattr(optimizer, "opt_state") else optimizer[1])
     for record, before, gradient in zip(result.parameters, old, gradients, strict=True):
         after = new.get(record.name)
         held = locked.get(record.name)
@@ -522,15 +522,13 @@ def _compare(record: ParameterRecord, old: Any, new: Any, gradient: Any) -> None
         record.trainable = False
 
 
-def _held_by(optimizer: Any) -> dict[str, Any]:
-    """Return what an optimizer made by ``hold_updates`` holds: {parameter name: booleans}."""
+def held_in(state: Any) -> dict[str, Any]:
+    """Return what ``hold_updates`` holds, by its state: {dotted name: booleans}."""
     from flax import nnx
 
     from paramlock.optax_holding import HoldState
 
-    is_nnx = isinstance(optimizer, nnx.Optimizer)
-    state = nnx.as_pure(optimizer.opt_state) if is_nnx else optimizer[1]
-    nodes = jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, HoldState))
+    nodes = jax.tree.leaves(nnx.as_pure(state), is_leaf=lambda node: isinstance(node, HoldState))
     held = [node.held for node in nodes if isinstance(node, HoldState)]
     names = {
         n.replace("/", ".").removeprefix("params."): b for part in held for n, b in part.items()

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from paramlock.certifying import Certificate
-from paramlock.flax_probe import layer_outputs, parameter_names, pure_model
+from paramlock.flax_probe import held_in, layer_outputs, parameter_names, pure_model
 from paramlock.measure import ratio
 from paramlock.opening import Opened, children_of, locked_units, parents_of
 
@@ -56,13 +56,14 @@ def reinitialise_params(
         certificate: of the same model with these parameters.
         kinds: locks to open: "dead", "constant", "saturated" or "zeroed".
         places: layers to open; by default all where the certificate has such a lock.
-        state: of an optax optimizer. What it remembers of the entries written becomes zero.
+        state: of an optax optimizer. What it remembers of the entries written becomes zero; those
+            that ``hold_updates`` holds stay as they are.
 
     Raises:
         ValueError: a lock in a layer without kernel or scale of its own, or with frozen ones; or
             parameters that are not the certificate's.
     """
-    weights = _Weights(params, certificate)
+    weights = _Weights(params, certificate, state)
     plans = [weights.plan(*lock) for lock in locked_units(certificate, kinds, places)]
     keys = iter(jax.random.split(jax.random.key(seed), 2 * len(plans) + 1))
     for plan in plans:
@@ -102,7 +103,7 @@ def rescale_params(
     if not spread > 0:
         raise ValueError(f"spread is {spread}: it is a standard deviation, above 0")
     pure = pure_model(model, params)
-    weights = _Weights(pure.params, certificate)
+    weights = _Weights(pure.params, certificate, state)
     plans = [weights.plan(*lock) for lock in locked_units(certificate, kinds, places)]
     before = _outputs(pure, inputs)
     for plan in plans:
@@ -139,11 +140,11 @@ class _Plan:
 class _Weights:
     """Parameters by dotted name, and the certificate that knows what feeds what."""
 
-    def __init__(self, params: Any, certificate: Certificate) -> None:
+    def __init__(self, params: Any, certificate: Certificate, state: Any) -> None:
         inner = _inner(params)
         leaves, self._structure = jax.tree.flatten(inner)
         self.of = dict(zip(parameter_names(inner), leaves, strict=True))
-        self._certificate = certificate
+        self._certificate, self._held = certificate, held_in(state)
         records = certificate.measurement.parameters
         self._frozen = {record.name for record in records if not record.trainable}
         if {n: jnp.shape(w) for n, w in self.of.items()} != {r.name: r.shape for r in records}:
@@ -155,6 +156,12 @@ class _Weights:
     def plan(self, place: str, units: tuple[int, ...]) -> _Plan:
         """Return what has to be written; raise ``ValueError`` before anything is."""
         count = self.of[self._main(place)].shape[-1]
+        made = {layer.name: layer.units for layer in self._certificate.measurement.layers}
+        if made[place] not in (0, count):
+            raise ValueError(
+                f"the kernel of {place!r} ends in {count} entries, its output in {made[place]}: "
+                "a transposed kernel cannot be drawn anew or rescaled one unit at a time"
+            )
         plan = _Plan(place, units or tuple(range(count)))
         plan.incoming = self.rows(place, plan.units)
         parents = parents_of(self._certificate, place)
@@ -184,31 +191,46 @@ class _Weights:
         return _join(place, "kernel") not in self.of
 
     def _width(self, place: str) -> int:
-        kernel = self.of.get(_join(place, "kernel"))
-        return 0 if kernel is None else kernel.shape[-1]
+        name = _join(place, "kernel")
+        return self.of[name].shape[-1] if name in self.of and name not in self._frozen else 0
+
+    def _reads(self, name: str, count: int) -> tuple[int, int]:
+        """Return the axis of a kernel that reads ``count`` units, and its length, 0 for none.
+
+        A convolution reads along the last axis but one; a kernel (inputs, heads, size) along the
+        first, and has a bias of several axes. Where that cannot be told, none is returned.
+        """
+        kernel, bias = self.of.get(name), self.of.get(name.removesuffix("kernel") + "bias")
+        if kernel is None or kernel.ndim < 2:
+            return -2, 0
+        axes = {-2, -kernel.ndim} if bias is None else {-2} if bias.ndim == 1 else {-kernel.ndim}
+        fitting = [axis for axis in axes if not kernel.shape[axis] % count]
+        return (fitting[0], kernel.shape[fitting[0]]) if len(fitting) == 1 else (-2, 0)
 
     def _add_outgoing(self, plan: _Plan, child: str, place: str, count: int) -> None:
         """Add the entries of ``child`` that read the units, or a note why they are left."""
         running = {n.name for n in self._certificate.measurement.normalisations}
         name = _join(child, "kernel")
-        inputs = self.of[name].shape[-2] if name in self.of and self.of[name].ndim > 1 else 0
+        axis, inputs = self._reads(name, count)
         if parents_of(self._certificate, child) != (place,):
             plan.notes.append(f"outgoing weights in {child} kept: other layers join their input")
         elif child in running:
             for further in children_of(self._certificate, child):
                 self._add_outgoing(plan, further, child, count)
-        elif not inputs or inputs % count:
+        elif not inputs:
             plan.notes.append(f"outgoing weights in {child} kept")
         elif name in self._frozen:
             plan.notes.append(f"outgoing weights in {child} kept: they are frozen")
         else:  # channels stand last, so flattened they repeat after ``count``
             columns = [first + u for first in range(0, inputs, count) for u in plan.units]
-            plan.outgoing.append((name, (..., jnp.asarray(columns), slice(None))))
+            plan.outgoing.append((name, (..., jnp.asarray(columns), *[slice(None)] * (-1 - axis))))
 
     # --- writing
 
     def write(self, name: str, where: Any, values: Any) -> None:
-        self.of[name] = jnp.asarray(self.of[name]).at[where].set(values)
+        """Write what no ``hold_updates`` holds."""
+        old = jnp.asarray(self.of[name])
+        self.of[name] = jnp.where(self._held.get(name, False), old, old.at[where].set(values))
 
     def fresh(self, name: str, where: Any, keys: Any) -> Any:
         """Return new values: He's normal distribution for a kernel, 1 for a scale, 0 for a bias."""
@@ -229,6 +251,7 @@ class _Weights:
             self.write(name, at, (self.of[name][at] - mean) * factor)
         middle = float(jnp.median(deviation))
         before = f"spread of pre-activations from {middle:.3g} to {spread:.3g}"
+        before += "; constant ones keep theirs" * bool((deviation == 0).any())
         return before if bias else f"{before}; the layer has no bias, so their mean is left"
 
     def renewed(
@@ -236,7 +259,7 @@ class _Weights:
     ) -> Renewed:
         """Return the parameters in the form that they came in."""
         wrapped = _inner(params) is not params
-        new = {**params, "params": self.tree()} if wrapped else self.tree()
+        new = type(params)({**params, "params": self.tree()}) if wrapped else self.tree()
         written = [place for plan in plans for place in (*plan.incoming, *plan.outgoing)]
         return Renewed(new, self._cleared(state, written), [plan.opened(change) for plan in plans])
 
@@ -247,7 +270,8 @@ class _Weights:
             owners = [name for name in self.of if f".{path}".endswith(f".{name}")]
             owner = max(owners, key=len, default="")
             for name, where in written:
-                if name == owner and jnp.shape(leaves[index]) == self.of[name].shape:
+                held = jnp.issubdtype(jnp.result_type(leaves[index]), jnp.bool_)  # no memory
+                if name == owner and not held and jnp.shape(leaves[index]) == self.of[name].shape:
                     leaves[index] = leaves[index].at[where].set(0)
         return jax.tree.unflatten(structure, leaves)
 

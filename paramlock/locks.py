@@ -100,7 +100,7 @@ _ROWS = (
         "a decision, by magnitude, movement or chance",
         "share of weights that are masked",
         "not while the mask holds",
-        "remove the mask, or let weights regrow where the gradient is largest",
+        "remove the mask; weights regrown where the gradient is largest win back a part",
         "05_pruning",
     ),
     Kind(
@@ -128,7 +128,8 @@ _ROWS = (
         "weights or inputs too large for the activation",
         "absolute derivative below delta",
         "slowly: a small gradient is left",
-        "rescale or re-initialise the incoming weights, or normalise before the activation",
+        "rescale or re-initialise the incoming weights, or swap the activation; BatchNorm before "
+        "it ends the flatness, but weights that are too large stay slow",
         "03_saturation",
     ),
     Kind(
@@ -155,8 +156,9 @@ _ROWS = (
         "depth, with a factor below one in each layer",
         "gradient norm against that of the whole network, and update ratio of the optimizer",
         "hardly: the layers above must change first",
-        "BatchNorm or residual connections, He or Glorot initialisation; an optimizer that "
-        "divides by the gradient's scale, such as Adam, moves the layer nevertheless",
+        "BatchNorm or residual connections, or an initialisation made for the activation (He for "
+        "ReLU, Glorot for tanh); an optimizer that divides by the gradient's scale, such as Adam, "
+        "moves the layer nevertheless",
         "01_gradient_vanishing",
     ),
     Kind(

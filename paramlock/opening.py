@@ -50,7 +50,8 @@ def locked_units(
     wanted = [(_layer(certificate, k.place), k) for k in certificate.locks if k.kind in kinds]
     found = list(dict.fromkeys(place for place, _ in wanted))
     fused = {s.layer for s in certificate.measurement.sites if s.function in FUSED}
-    for place in found if places is None else (_layer(certificate, p) for p in places):
+    asked = found if places is None else [_layer(certificate, p) for p in places]
+    for place in sorted(set(asked), key=lambda p: found.index(p) if p in found else -1):
         if place not in found:
             raise ValueError(
                 f"the certificate has no lock of kind {' or '.join(kinds)} at {place!r}; it has "

@@ -81,6 +81,8 @@ def regrow(lock: Hold, fraction: float, *, by: str | Mapping[str, Tensor], seed:
         fraction: of what ``lock`` holds, from 0 to 1, over all parameters together.
         by: scores of the lock's parameters, or "random" with its ``seed``.
     """
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction is {fraction}: it is a share, from 0 to 1")
     held = lock.held
     free = {name: ~booleans for name, booleans in held.items()}
     total = sum(b.numel() for b in held.values())

@@ -336,6 +336,7 @@ def _standardise(
     for shift, _ in bias:
         shift[where] = (shift[where] - mean.to(shift)) * factor
     before = f"spread of pre-activations from {float(deviation.median()):.3g} to {spread:.3g}"
+    before += "; constant ones keep theirs" * bool((deviation == 0).any())
     return before if bias else f"{before}; the layer has no bias, so their mean is left"
 
 

@@ -376,6 +376,30 @@ def test_gates_and_heads_are_no_rows(kind):
         rescale_units(model, found, batch[0])
 
 
+# --- what training opens by itself
+
+
+def never(found):
+    return {lock.place: lock.opens for lock in found.locks if lock.kind == "dead"}
+
+
+def test_dead_units_above_what_cannot_move_are_dead_for_good():
+    model, batch = mlp(), data()
+    kill(model[2], [0, 1])
+    assert "only if the layers below" in never(certify(model, batch))["2"]
+    model[0].requires_grad_(False)
+    assert "no layer below it moves" in never(certify(model, batch))["2"]
+    kept = certify(model, batch).locks
+    train(model, batch, torch.optim.SGD(model.parameters(), 0.1), 50)
+    assert [k.units for k in certify(model, batch).locks] == [k.units for k in kept]
+
+
+def test_a_layer_that_is_dead_as_a_whole_shuts_those_that_could_wake_it():
+    model, batch = mlp(), data()
+    kill(model[2], range(16))
+    assert "no layer below it moves" in never(certify(model, batch))["2"]
+
+
 # --- remedies
 
 
@@ -406,7 +430,8 @@ def test_trials_are_sorted_by_what_they_show():
         assert all(str(trial) in str(remedy) for trial in remedy.trials)
         return remedy.trials
 
-    dead, dying = trials("dead")
+    most, dead, dying = trials("dead")
+    assert {"reinitialise_units", "swap_activations"} <= set(most.opened)
     opening = {"reinitialise_units", "rescale_units", "swap_activations", "BatchNorm"}
     assert set(dead.opened) == opening and dead.opened["BatchNorm"] == max(dead.opened.values())
     late = {"warm-up", "rate x 10", "rate / 10", "layer-wise x 100", "Adam"}
@@ -448,8 +473,18 @@ def test_remedies_of_a_real_certificate_open_what_they_name():
     }
 
 
+def test_nan_comes_first_in_the_certificate_and_its_remedies():
+    model, batch = mlp(), data()
+    model[0].requires_grad_(False)
+    with torch.no_grad():
+        model[4].weight[0, 0] = math.nan
+    found = certify(model, batch)
+    assert [k.kind for k in found.locks] == [r.lock.kind for r in remedies(found)]
+    assert [k.kind for k in found.locks] == ["nonfinite", "frozen"]
+
+
 def test_remedies_show_themselves_as_text_html_and_data():
-    locks = [lock("saturated", "a", "e", 0.5), lock("nonfinite", "<b>", "3 values", 3)]
+    locks = [lock("nonfinite", "<b>", "3 values", 3), lock("saturated", "a", "e", 0.5)]
     found = remedies(Certificate(measured(), locks, 1e-3, 0.05))
     assert [r.lock.kind for r in found] == ["nonfinite", "saturated"]
     assert str(found).startswith("- nonfinite at <b>") and "lessons/03_saturation" in str(found)

@@ -7,15 +7,19 @@ import optax
 import pytest
 import torch
 from flax import linen, nnx
+from flax.core import FrozenDict
 
 import paramlock
 from paramlock import (
     certificate,
+    choose_entries,
     freeze_paths,
+    hold_updates,
     reinitialise_params,
     remedies,
     rescale_params,
     rescale_units,
+    zero_entries,
 )
 from paramlock.flax_probe import parameter_names
 
@@ -218,6 +222,61 @@ def test_torch_and_flax_rescale_alike():
     for layer, own in zip(layers, renewed.params.values(), strict=True):
         np.testing.assert_allclose(layer.weight.detach().T, own["kernel"], atol=1e-5)
         np.testing.assert_allclose(layer.bias.detach(), own["bias"], atol=1e-4)
+
+
+def test_entries_that_are_held_stay_held():
+    model, batch = Dense(), vectors()
+    params = killed(started(model, batch[0]), "Dense_0", [2, 5])
+    held = choose_entries(params, 0.5)
+    params = zero_entries(params, held)
+    optimizer = hold_updates(optax.adam(1e-2), held)
+    params, state = stepped(model, params, optimizer, optimizer.init(params), batch)
+    found = certificate(model, batch, loss, params=params, optimizer=(optimizer, state))
+    new, cleared, _ = reinitialise_params(params, found, state=state)
+    for name, booleans in held.items():
+        assert not flat(new)[name.replace("/", ".")][np.asarray(booleans)].any()
+        np.testing.assert_array_equal(cleared.held[name], state.held[name])
+    assert flat(new)["Dense_0.kernel"][:, [2, 5]].any()
+
+
+class Heads(linen.Module):
+    """A kernel of three axes, (inputs, heads, size), reads the dead unit."""
+
+    bias: bool = True
+
+    @linen.compact
+    def __call__(self, x):
+        x = linen.relu(linen.Dense(8)(x))
+        x = linen.DenseGeneral((8, 2), use_bias=self.bias)(x)
+        return linen.Dense(3)(x.reshape(len(x), -1))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_what_reads_along_another_axis_is_known_or_left(bias):
+    model, batch = Heads(bias), vectors()
+    params = killed(started(model, batch[0]), "Dense_0", [3])
+    found = certificate(model, batch, loss, params=params)
+    new, _, [opened] = reinitialise_params(params, found)
+    kernel = flat(new)["DenseGeneral_0.kernel"]
+    assert np.delete(kernel, 3, 0).all() and kernel[3].any() != bias
+    assert ("kept" in opened.note) != bias
+
+
+def test_layers_come_in_order_and_once():
+    model, batch = Dense("tanh"), vectors()
+    params = jax.tree.map(lambda leaf: 30 * leaf, started(model, batch[0]))
+    found = certificate(model, batch, loss, params=params)
+    asked = ["Dense_1", "Dense_0", "Dense_1"]
+    turned = rescale_params(model, found, batch[0], params=params, places=asked)
+    assert [one.place for one in turned.opened] == ["Dense_0", "Dense_1"]
+
+
+def test_parameters_come_back_as_they_came_in():
+    model, batch = Dense(), vectors()
+    params = killed(started(model, batch[0]), "Dense_0", [1])
+    whole = FrozenDict({"params": params})
+    renewed = reinitialise_params(whole, certificate(model, batch, loss, params=whole))
+    assert jax.tree.structure(renewed.params) == jax.tree.structure(whole)
 
 
 def bad_calls():

@@ -214,9 +214,9 @@ def test_a_broken_sandbox_costs_no_answer(sandbox, expected):
 @needs_bubblewrap
 def test_what_is_raised_travels_tamed(sandbox, expected):
     source = "def trainable_fraction(model):\n    raise LookupError(chr(27) + '[2J' + 'x' * 10**5)"
-    for observation in observed(sandbox, source).values():
-        if isinstance(observation, Raised):
-            assert len(observation.message) <= 2000 and observation.message.startswith("[2Jxxx")
+    raised = [one for one in observed(sandbox, source).values() if isinstance(one, Raised)]
+    assert raised and all(len(one.message) <= 2000 for one in raised)
+    assert all(one.message.startswith("[2Jxxx") for one in raised)
 
 
 @needs_bubblewrap

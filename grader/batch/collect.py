@@ -13,7 +13,6 @@ import re
 import stat
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -160,7 +159,7 @@ def _entries(path: Path) -> list[Entry]:
     try:
         archive = zipfile.ZipFile(path)
         return _unwrapped(_opened(_members(lambda: archive)), path.stem)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise BatchError(f"{path} cannot be read as a zip file ({error}).") from None
 
 
@@ -197,7 +196,10 @@ def _below(folder: Path) -> Iterator[Entry]:
 
 
 def _entry(path: Path, parts: tuple[str, ...]) -> Entry:
-    status = path.lstat()
+    try:
+        status = path.lstat()
+    except OSError as error:  # in a folder that may be listed, but not entered
+        return Entry(parts, NEVER, partial(_refuse, UNREADABLE.format(error.strerror)))
     written = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
     if stat.S_ISDIR(status.st_mode):
         return Entry(parts, written, partial(_refuse, NO_FILE), folder=True)
@@ -274,7 +276,9 @@ def _read_member(opened: Callable[[], zipfile.ZipFile], member: zipfile.ZipInfo)
     try:
         with opened().open(member) as file:
             return _within_limit(file.read(SIZE_LIMIT + 1))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError):
+    except Unusable:
+        raise
+    except Exception:  # damaged in a way of its own for each kind of compression
         raise Unusable(DAMAGED) from None
 
 

@@ -57,7 +57,7 @@ class Local:
     def observe(self, exercise: str, statements: Sequence[str], cases: Challenge) -> Observations:
         try:
             return self._observer.observe(exercise, statements, cases)
-        except (Broken, Unavailable) as error:  # the sandbox itself has tried twice
+        except Broken as error:  # the sandbox itself has tried twice
             raise GivenUp(str(error)) from None
 
 

@@ -15,7 +15,7 @@ class Base(DeclarativeBase):
 
 
 class Submission(Base):
-    """A file as it was graded. Times are UTC."""
+    """A file as it was graded. Times are UTC, but `written` from a zip is as it stands there."""
 
     __tablename__ = "submission"
     __table_args__ = (UniqueConstraint("lab", "student", "content", "version"),)

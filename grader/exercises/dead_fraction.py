@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from grader.evidence import alike, number
-from grader.exercise import Claim, Exercise, Misconception, NotAttempted
+from grader.exercise import Claim, Exercise, Misconception, attempt, error_name
+from grader.pairs import finding, pair
 
 
 def dead_fraction(z):
@@ -72,28 +73,16 @@ def observe(candidate, inputs):
     if inputs["kind"] == "empty":
         answer = {"refusal": _refusal(candidate, z)}
     else:
-        answer = {"returned": _row(candidate(z))}
+        answer = pair(candidate(z), "dead", "void")
     return {"kind": inputs["kind"], **answer, "z": z.detach().numpy()}
-
-
-def _row(returned):
-    """What was returned as a list of numbers; a tensor of two is as good as two numbers."""
-    if isinstance(returned, torch.Tensor | np.ndarray):
-        returned = returned.tolist()
-    return [returned] if isinstance(returned, int | float) else returned
 
 
 def _refusal(candidate, z):
     """The error that came, or what was returned in its place."""
-    try:
-        returned = candidate(z)
-    except NotAttempted:
-        raise
-    except Exception as error:
-        return type(error).__name__
-    row = _row(returned)
-    fits = isinstance(row, list | tuple) and all(isinstance(x, int | float) for x in row)
-    return f"no error, but {tuple(map(float, row)) if fits else type(returned).__name__}"
+    returned, error = attempt(candidate, z)
+    if error:
+        return error_name(error)
+    return "no error, but dead {dead}, void {void}".format(**pair(returned, "dead", "void"))
 
 
 def finite_layers(seen, expected):
@@ -127,11 +116,9 @@ def z_stays(seen, expected):
 
 
 def _compared(seen, expected):
-    ours, right = seen["returned"], expected["returned"]
-    if len(ours) != 2:
-        return False, f"you return {len(ours)} value{'s' * (len(ours) != 1)}, not dead and void"
-    pairs = [f"dead {number(dead)}, void {number(void)}" for dead, void in (ours, right)]
-    return alike(ours, right), f"you return {pairs[0]}; here it is {pairs[1]}"
+    ours, right = ({key: one[key] for key in ("dead", "void")} for one in (seen, expected))
+    shares = [f"dead {number(one['dead'])}, void {number(one['void'])}" for one in (ours, right)]
+    return finding(seen, alike(ours, right), "you return {}; here it is {}".format(*shares))
 
 
 def _share(units):
@@ -198,6 +185,11 @@ def take_a_share_of_nothing(z):
 
 def call_nothing_sound(z):
     return take_a_share_of_nothing(z) if z.numel() else (0.0, 0.0)
+
+
+def use_the_relu_that_writes(z):
+    void = ~_sized(z).isfinite().all(0)
+    return _share((z.relu_() == 0).all(0) & ~void), _share(void)
 
 
 # A belief that shows in two ways has a specimen for each.
@@ -286,6 +278,13 @@ EXERCISE = Exercise(
             "A share of nothing is no number. A 0 in its place says that all is well.",
             "What would your caller conclude if its loader were empty by mistake?",
             call_nothing_sound,
+        ),
+        Misconception(
+            "What I call with z leaves z as it was.",
+            "In torch a name that ends in an underscore, such as relu_, writes its result into "
+            "the tensor itself. The caller's layer has lost all that was below zero.",
+            "What does the caller find in z after your call, and where did that come from?",
+            use_the_relu_that_writes,
         ),
     ),
     hints=(

@@ -5,13 +5,7 @@ import jax.numpy as jnp
 from flax import linen
 
 from grader import dead_units
-from grader.dead_units import (
-    asks_the_derivative,
-    looks_at_every_batch,
-    marks_the_dead,
-    walks_through_once,
-)
-from grader.exercise import Claim, Exercise, Misconception
+from grader.exercise import Exercise, Misconception
 
 
 def find_dead_flax_units(layer, params, activation, loader):
@@ -58,10 +52,6 @@ ACTIVATIONS = {
     "sigmoid": jax.nn.sigmoid,
     "abs": jnp.abs,
 }
-
-
-def challenge(rng):
-    return dead_units.cases(rng)
 
 
 def observe(candidate, inputs):
@@ -133,14 +123,9 @@ def mark_the_living(layer, params, activation, loader):
 
 EXERCISE = Exercise(
     reference=find_dead_flax_units,
-    challenge=challenge,
+    challenge=dead_units.cases,
     observe=observe,
-    claims=(
-        Claim(marks_the_dead, 3, "What is the derivative of the activation for such a unit?"),
-        Claim(looks_at_every_batch, 3, "How do the verdicts of several batches become one?"),
-        Claim(asks_the_derivative, 3, "Which number of a unit do you compare, and with what?"),
-        Claim(walks_through_once, 1, "How often does your code ask the loader for its batches?"),
-    ),
+    claims=dead_units.CLAIMS,
     misconceptions=(
         Misconception(*dead_units.OUTPUT_ABOVE_ZERO, specimen=ask_for_an_output_above_zero),
         Misconception(*dead_units.OUTPUT_ZERO, specimen=ask_for_an_output_of_zero),

@@ -5,12 +5,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from grader import dead_units
-from grader.dead_units import (
-    asks_the_derivative,
-    looks_at_every_batch,
-    marks_the_dead,
-    walks_through_once,
-)
 from grader.exercise import Claim, Exercise, Misconception
 
 
@@ -50,10 +44,6 @@ ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
     "abs": torch.abs,
 }
-
-
-def challenge(rng):
-    return dead_units.cases(rng)
 
 
 def observe(candidate, inputs):
@@ -160,13 +150,10 @@ def mark_the_living(layer, activation, loader):
 
 EXERCISE = Exercise(
     reference=find_dead_units,
-    challenge=challenge,
+    challenge=dead_units.cases,
     observe=observe,
     claims=(
-        Claim(marks_the_dead, 3, "What is the derivative of the activation for such a unit?"),
-        Claim(looks_at_every_batch, 3, "How do the verdicts of several batches become one?"),
-        Claim(asks_the_derivative, 3, "Which number of a unit do you compare, and with what?"),
-        Claim(walks_through_once, 1, "How often does your code ask the loader for its batches?"),
+        *dead_units.CLAIMS,
         Claim(leaves_the_layer_alone, 1, "How far back does your derivative go?"),
     ),
     misconceptions=(

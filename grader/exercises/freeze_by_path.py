@@ -6,7 +6,7 @@ What the call did is read off the model: every flag, every gradient, every value
 import numpy as np
 import torch
 
-from grader.exercise import Claim, Exercise, Misconception, NotAttempted
+from grader.exercise import Claim, Exercise, Misconception, attempt
 from grader.torch_nets import BODIES, HEADS, give_gradients, net, texts
 
 
@@ -99,13 +99,10 @@ def observe(candidate, inputs):
 
 def _called(candidate, model, names, unknown):
     """What came back, and of an error that had to come what the caller is told."""
-    try:
-        returned = candidate(model, names)
-    except NotAttempted:
-        raise
-    except Exception as error:
-        if not unknown:
-            raise
+    returned, error = attempt(candidate, model, names)
+    if error and not unknown:
+        raise error
+    if error:
         kind = "KeyError" if isinstance(error, KeyError) else type(error).__name__
         return [], {"error": kind, "error names it": unknown in str(error)}
     return [] if unknown else returned, {"error": None, "error names it": False}

@@ -101,7 +101,8 @@ def says_that_nothing_passes(seen, expected):
 
 def leaves_z_alone(seen, expected):
     """z has the values, the flag and the gradient it had."""
-    return seen["z is as it was"], "z, its requires_grad or its grad is not as it was"
+    verb = "are" if seen["z is as it was"] else "are not all"
+    return seen["z is as it was"], f"z, its requires_grad and its grad {verb} as they were"
 
 
 def _std(seen, expected, way):

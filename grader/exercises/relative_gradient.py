@@ -67,24 +67,20 @@ def _norm(gradients):
     return math.hypot(*(g.double().norm().item() for g in gradients))
 
 
-def _over(part, whole):
-    return part / whole if whole else 0.0
-
-
 def add_up_the_norms(model, path):
     part, whole = (sum(g.double().norm().item() for g in _below(model, p)) for p in (path, ""))
-    return _over(part, whole)
+    return parts.over(part, whole)
 
 
 def leave_out_the_root(model, path):
-    return _over(_norm(_below(model, path)) ** 2, _norm(_below(model, "")) ** 2)
+    return parts.over(_norm(_below(model, path)) ** 2, _norm(_below(model, "")) ** 2)
 
 
 def compare_with_the_rest(model, path):
     held = {id(p) for p in model.get_submodule(path).parameters()}
     others = [p for p in model.parameters() if id(p) not in held]
     rest = [p.grad for p in others if p.grad is not None]
-    return _over(_norm(_below(model, path)), _norm(rest))
+    return parts.over(_norm(_below(model, path)), _norm(rest))
 
 
 def square_as_it_comes(model, path):
@@ -99,19 +95,19 @@ def square_in_float32(model, path):
 
 def match_the_beginning(model, path):
     part = [p.grad for name, p in model.named_parameters() if name.startswith(path)]
-    return _over(_norm([g for g in part if g is not None]), _norm(_below(model, "")))
+    return parts.over(_norm([g for g in part if g is not None]), _norm(_below(model, "")))
 
 
 def stay_at_the_top(model, path):
     own = model.get_submodule(path).parameters(recurse=False)
-    return _over(_norm([p.grad for p in own if p.grad is not None]), _norm(_below(model, "")))
+    return parts.over(_norm([p.grad for p in own if p.grad is not None]), _norm(_below(model, "")))
 
 
 def divide_by_the_count(model, path):
     def per_entry(gradients):
         return _norm(gradients) / max(sum(g.numel() for g in gradients), 1) ** 0.5
 
-    return _over(per_entry(_below(model, path)), per_entry(_below(model, "")))
+    return parts.over(per_entry(_below(model, path)), per_entry(_below(model, "")))
 
 
 def take_the_largest(model, path):
@@ -119,7 +115,7 @@ def take_the_largest(model, path):
         max((g.double().abs().max().item() for g in _below(model, p)), default=0.0)
         for p in (path, "")
     )
-    return _over(part, whole)
+    return parts.over(part, whole)
 
 
 def divide_by_zero(model, path):
@@ -135,7 +131,7 @@ def expect_a_gradient_everywhere(model, path):
     part, whole = (
         [p.grad.double() for p in model.get_submodule(q).parameters()] for q in (path, "")
     )
-    return _over(_norm(part), _norm(whole))
+    return parts.over(_norm(part), _norm(whole))
 
 
 def compare_with_the_weights(model, path):
@@ -146,7 +142,7 @@ def compare_with_the_weights(model, path):
 def clip_to_measure(model, path):
     whole, part = (_norm(_below(model, p)) for p in ("", path))
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    return _over(part, whole)
+    return parts.over(part, whole)
 
 
 EXERCISE = Exercise(

@@ -71,22 +71,18 @@ def _norm(arrays):
     return math.hypot(*(float(np.linalg.norm(array)) for array in arrays))
 
 
-def _over(part, whole):
-    return part / whole if whole else 0.0
-
-
 def add_up_the_norms(gradients, path):
     part, whole = (sum(map(np.linalg.norm, _arrays(gradients, p))) for p in (path, ()))
-    return _over(part, whole)
+    return parts.over(part, whole)
 
 
 def leave_out_the_root(gradients, path):
-    return _over(_norm(_arrays(gradients, path)) ** 2, _norm(_arrays(gradients)) ** 2)
+    return parts.over(_norm(_arrays(gradients, path)) ** 2, _norm(_arrays(gradients)) ** 2)
 
 
 def compare_with_the_rest(gradients, path):
     part, whole = _norm(_arrays(gradients, path)), _norm(_arrays(gradients))
-    return _over(part, math.sqrt(whole**2 - part**2))
+    return parts.over(part, math.sqrt(whole**2 - part**2))
 
 
 def square_as_it_comes(gradients, path):
@@ -113,31 +109,31 @@ def match_the_beginning(gradients, path):
         for where, leaf in named
         if jax.tree_util.keystr(where, simple=True, separator="/").startswith(beginning)
     ]
-    return _over(_norm(part), _norm(_arrays(gradients)))
+    return parts.over(_norm(part), _norm(_arrays(gradients)))
 
 
 def look_for_the_last_key(gradients, path):
     named = jax.tree_util.tree_leaves_with_path(gradients)
     part = [np.asarray(v, np.float64) for where, v in named if where[-2].key == path[-1]]
-    return _over(_norm(part), _norm(_arrays(gradients)))
+    return parts.over(_norm(part), _norm(_arrays(gradients)))
 
 
 def stay_at_the_top(gradients, path):
-    return _over(_norm(_arrays(gradients, path[:1])), _norm(_arrays(gradients)))
+    return parts.over(_norm(_arrays(gradients, path[:1])), _norm(_arrays(gradients)))
 
 
 def divide_by_the_count(gradients, path):
     def per_entry(arrays):
         return _norm(arrays) / max(sum(a.size for a in arrays), 1) ** 0.5
 
-    return _over(per_entry(_arrays(gradients, path)), per_entry(_arrays(gradients)))
+    return parts.over(per_entry(_arrays(gradients, path)), per_entry(_arrays(gradients)))
 
 
 def take_the_largest(gradients, path):
     part, whole = (
         max((abs(a).max() for a in _arrays(gradients, p)), default=0) for p in (path, ())
     )
-    return _over(part, whole)
+    return parts.over(part, whole)
 
 
 def divide_by_zero(gradients, path):

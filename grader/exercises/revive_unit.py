@@ -87,7 +87,7 @@ def observe(candidate, inputs):
     layer, following, optimizer = _trained(inputs)
     unit, x = inputs["unit"], torch.from_numpy(_normal(inputs["seed"], 5, inputs["width"]))
     before, output = _entries(layer, following, optimizer), _output(layer, following, x)
-    objects = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    held = set(_held(optimizer))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(inputs["seed"])
         candidate(layer, following, unit, torch.from_numpy(inputs["incoming"].copy()), optimizer)
@@ -100,9 +100,14 @@ def observe(candidate, inputs):
         "output moved by": float(np.abs(_output(layer, following, x) - output).max()),
         "memory of the unit": _remembered(after, unit),
         "others changed": _others_changed(before, after, unit),
-        "numbers held": sum(p.numel() for p in parameters if id(p) in objects),
+        "numbers held": sum(p.numel() for p in parameters if p in held & set(_held(optimizer))),
         "remembers": inputs["steps"] > 0 and inputs["optimizer"] != "SGD",
     }
+
+
+def _held(optimizer):
+    """The parameters that the optimizer steps."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def _trained(inputs):

@@ -4,7 +4,7 @@ What the answer does not look at is put in its way: buffers, old gradients, trai
 """
 
 from grader.evidence import alike, number
-from grader.exercise import Claim, Exercise, Misconception, NotAttempted
+from grader.exercise import Claim, Exercise, Misconception, attempt
 from grader.torch_nets import give_gradients, net
 
 
@@ -121,11 +121,8 @@ def _state(model):
 
 def _refusal(candidate, model):
     """The error that came, or what was returned in its place."""
-    try:
-        returned = candidate(model)
-    except NotAttempted:
-        raise
-    except Exception as error:
+    returned, error = attempt(candidate, model)
+    if error:
         fitting = isinstance(error, ZeroDivisionError | ValueError)
         return "a fitting error" if fitting else type(error).__name__
     return f"no error, but {returned}"

@@ -43,9 +43,7 @@ class Ending(msgspec.Struct):
     kind: str
     code: int = 0
     fault: str = ""
-    wall: float = 0.0  # seconds
     cpu: float = 0.0  # seconds, all processes and the supervisor together
-    memory: int = 0  # bytes at the most, what processes share counted for each
 
 
 class Probe(msgspec.Struct):

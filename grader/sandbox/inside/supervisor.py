@@ -69,10 +69,9 @@ def _unshare() -> None:
 
 def _watched(child: int, line: socket.socket, limits: Limits) -> Ending:
     """Wait until the answer ends or must be ended, and until nothing of it is left."""
-    meter, start, kind, most = Meter(), time.monotonic(), "", 0
+    meter, start, kind = Meter(), time.monotonic(), ""
     while True:
         used, wall = meter.read(), time.monotonic() - start
-        most = max(most, used.memory)
         if not kind:
             kind = "Cancelled" if _hung_up(line) else _exceeded(limits, meter, used, wall)
             if kind:
@@ -85,7 +84,7 @@ def _watched(child: int, line: socket.socket, limits: Limits) -> Ending:
             if not kind and cpu > limits.cpu:  # the kernel's own limit came before our look
                 kind = "CpuLimit"
             cpu += time.process_time()
-            return Ending(kind or how, code, "", time.monotonic() - start, cpu, most)
+            return Ending(kind or how, code, cpu=cpu)
 
 
 def _exceeded(limits: Limits, meter: Meter, used: Usage, wall: float) -> str:
