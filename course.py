@@ -32,11 +32,13 @@ ROOT = Path(__file__).resolve().parent
 ENV = ROOT / ".venv"
 WINDOWS = os.name == "nt"
 
-DISK_GB = 3.0  # the environment with its test tools takes 2.6, as measured; pip works beside it
+DISK_GB = 3.5  # the environment takes 2.2, with its test tools 3.0, as measured; and some room
 EXTRAS: dict = {"lab": [], "setup": [], "test": ["test"]}
 ESSENTIALS = ["pip", "torch", "jax", "jupyterlab", "ipykernel"]
 CUDA = re.compile(r"(nvidia|cuda|triton)(-|$)")
 CPU_PAGE = "https://pytorch.org/get-started/locally"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+CPU_LIMIT = 20  # seconds in which that index has to say what it has
 AGAIN = "Then run the same command again: it takes up the work by itself."
 
 HELP = """Parameter locking, hands-on
@@ -46,9 +48,9 @@ HELP = """Parameter locking, hands-on
   python course.py test     run all tests (further arguments go to pytest)
   python course.py setup    only set up
 
-The first start makes the folder .venv here (about 0.5 GB to download, 2.3 GB on disk);
-later ones take seconds. On a machine without an NVIDIA GPU, --accept-cuda lets pip take
-the CUDA build of torch all the same."""
+The first start makes the folder .venv here (about 0.5 GB to download, 2.2 GB on disk);
+later ones take seconds. A machine without an NVIDIA GPU gets the CPU build of torch;
+--accept-cuda lets pip take the CUDA build all the same."""
 
 
 class Trouble(Exception):
@@ -129,7 +131,7 @@ def explain(error: OSError) -> str:
 
 def no_space() -> str:
     return (
-        f"A disk is full. Setting up needs about {DISK_GB:.0f} GB in {ROOT} and, while it runs, up "
+        f"A disk is full. Setting up needs about {DISK_GB:.1f} GB in {ROOT} and, while it runs, up "
         f"to 1 GB in the temporary folder {tempfile.gettempdir()}.\nFree some space, or move the "
         f"course to a larger disk. {AGAIN}"
     )
@@ -202,8 +204,8 @@ def finds(python: Path, modules: list) -> bool:
         return False
 
 
-def quiet(command: list, variables: dict) -> subprocess.CompletedProcess:
-    """Runs a short command; what it says is kept for the caller."""
+def quiet(command: list, variables: dict, limit=None) -> subprocess.CompletedProcess:
+    """Runs a short command, for `limit` seconds at most; what it says is kept for the caller."""
     return subprocess.run(
         command,
         env=variables,
@@ -212,6 +214,7 @@ def quiet(command: list, variables: dict) -> subprocess.CompletedProcess:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
+        timeout=limit,
     )
 
 
@@ -322,7 +325,7 @@ def check_disk(needed: float) -> None:
     if free < needed:
         raise Trouble(
             f"Only {free:.1f} GB are free on the disk of {ROOT}; setting up needs about "
-            f"{needed:.0f} GB.\nFree some space, or move the course to a larger disk. {AGAIN}"
+            f"{needed:.1f} GB.\nFree some space, or move the course to a larger disk. {AGAIN}"
         )
 
 
@@ -332,7 +335,9 @@ def install(folder: Path, python: Path, extras: list, accept_cuda: bool) -> None
     project = ["-e", f".[{','.join(extras)}]" if extras else "."]
     pip(folder, python, ["pip", *build_tools()], "Preparing pip")
     packages = ask(folder, python, project)
-    check_cuda(packages, accept_cuda)
+    if cuda_in(packages) and not (accept_cuda or has_nvidia_gpu()):
+        packages = avoid_cuda(folder, python, project, packages)
+    announce_cuda(packages)
     pip(folder, python, project, "Installing", len(packages))
     # matplotlib looks through all fonts once: better now than in the middle of a lesson.
     quiet([str(python), "-c", "import matplotlib.font_manager"], environment(folder, python))
@@ -363,23 +368,80 @@ def plain(name: str) -> str:
 # --- CUDA ----------------------------------------------------------------------------------------
 
 
-def check_cuda(packages: dict, accepted: bool) -> None:
-    """Gigabytes of CUDA are fetched for a machine that cannot use them only when asked for."""
-    cuda = sorted(name for name in packages if CUDA.match(name))
-    if not cuda:
-        return
-    size = total_gb([packages[name] for name in packages if name in [*cuda, "torch"]])
-    if not (accepted or has_nvidia_gpu()):
-        ask_leave(cuda_words(cuda, size))
-    say(f"Taking the CUDA build of torch: {gb_words(size)} to download.")
-    check_disk(DISK_GB + 2 * size)  # unpacked, it is about twice what is downloaded
+def cuda_in(packages: dict) -> list:
+    return sorted(name for name in packages if CUDA.match(name))
 
 
-def cuda_words(cuda: list, size: float) -> str:
+def avoid_cuda(folder: Path, python: Path, project: list, packages: dict) -> dict:
+    """The packages that pip would fetch once the CPU build of torch is in place. Where that build
+    is not to be had, gigabytes of CUDA are fetched only if a person asks for them."""
+    fault = fault_of_cpu_index(python)
+    if not fault:
+        say(
+            "No NVIDIA GPU answers on this machine, so the CPU build of torch is taken from "
+            f"PyTorch's own index, {CPU_INDEX}"
+        )
+        pip(folder, python, CPU_BUILD, "Taking the CPU build of torch")
+        packages = ask(folder, python, project)
+    if cuda_in(packages):
+        ask_leave(cuda_words(packages, fault))
+    return packages
+
+
+# Torch alone: what it needs comes from where pip takes everything else.
+CPU_BUILD = ["--no-deps", "--index-url", CPU_INDEX, "torch"]
+
+
+def fault_of_cpu_index(python: Path) -> str:
+    """Why the CPU build is not taken from PyTorch's index by itself; empty where it can be."""
+    if has_index_settings(python):
+        return "pip has index settings of its own here (`pip config list`); no other was asked."
+    say("Asking PyTorch's CPU index")
+    # In pip's many words (-vv) stands why an index did not answer.
+    question = ["-vv", "--dry-run", "--use-feature=fast-deps", "--retries", "0", *CPU_BUILD]
+    try:
+        answer = quiet(pip_install(python, question), clean(), CPU_LIMIT)
+    except subprocess.TimeoutExpired:
+        return cpu_index_words(f"it did not answer within {CPU_LIMIT} s")
+    return cpu_index_words(cause_in(answer.stdout)) if answer.returncode else ""
+
+
+def has_index_settings(python: Path) -> bool:
+    """Whether pip is told where to look, by variables or files of this machine or its user."""
+    settings = quiet([str(python), "-m", "pip", "config", "list"], clean()).stdout
+    names = "index-url|pypi-url|extra-index-url|find-links|no-index"
+    return bool(re.search(rf"(?m)^(?:global|install|:env:)\.(?:{names})=(?!''$)", settings))
+
+
+def cause_in(words: str) -> str:
+    """Why pip got no build, by its words at -vv."""
+    unreached = re.search(r"Could not fetch URL \S+: (.*) - skipping", words)
+    if unreached:
+        return unreached.group(1)
+    if re.search(r"No matching distribution found|ResolutionImpossible", words):
+        machine = f"Python {dotted(VERSION)} on {sysconfig.get_platform()}"
+        return f"it has no torch of the version in constraints.txt for {machine}"
+    return (re.findall(r"(?m)^ERROR: (.*)", words) or ["pip gave no reason"])[-1]
+
+
+def cpu_index_words(cause: str) -> str:
+    return f"PyTorch's own CPU index, {CPU_INDEX}, was asked and gave no build: {cause}."
+
+
+def announce_cuda(packages: dict) -> None:
+    if cuda_in(packages):
+        size = cuda_gb(packages)
+        say(f"Taking the CUDA build of torch: {gb_words(size)} to download.")
+        check_disk(DISK_GB + 2 * size)  # unpacked, it is about twice what is downloaded
+
+
+def cuda_words(packages: dict, fault: str) -> str:
+    cuda = cuda_in(packages)
     return (
-        f"pip would take the CUDA build of torch: {gb_words(size)} to download, {len(cuda)} CUDA "
-        f"packages ({', '.join(cuda[:3])}, ...). No NVIDIA GPU answers on this machine, and the "
-        "course needs none.\nFor the much smaller CPU build, do one of these:\n"
+        f"pip would take the CUDA build of torch: {gb_words(cuda_gb(packages))} to download, "
+        f"{len(cuda)} CUDA packages ({', '.join(cuda[:3])}, ...). No NVIDIA GPU answers on this "
+        f"machine, and the course needs none.\n{fault}\n"
+        "For the much smaller CPU build, do one of these:\n"
         f"  - set the environment variable PIP_EXTRA_INDEX_URL to the address that {CPU_PAGE} "
         "shows for Pip and CPU (it follows --index-url), then run the same command again;\n"
         "  - with conda: conda env create -f environment.yml\n"
@@ -403,6 +465,10 @@ def has_nvidia_gpu() -> bool:
         return "GPU" in quiet(["nvidia-smi", "-L"], clean()).stdout
     except OSError:
         return False
+
+
+def cuda_gb(packages: dict) -> float:
+    return total_gb([packages[name] for name in packages if CUDA.match(name) or name == "torch"])
 
 
 def total_gb(addresses: list) -> float:
@@ -429,10 +495,9 @@ def gb_words(size: float) -> str:
 def pip(folder: Path, python: Path, arguments: list, doing: str, total: int = 0) -> None:
     """`pip install` at our constraints: its words go to a log, its progress into one line."""
     log = folder / "course-pip.log"
-    command = [str(python), "-m", "pip", "install", "--no-input", "--no-build-isolation"]
     with open(str(log), "wb") as out:
         process = subprocess.Popen(
-            [*command, "-c", "constraints.txt", *arguments],
+            pip_install(python, arguments),
             cwd=str(ROOT),
             env=clean(),
             stdin=subprocess.DEVNULL,
@@ -443,6 +508,12 @@ def pip(folder: Path, python: Path, arguments: list, doing: str, total: int = 0)
         watch(process, Progress(doing, total, log, folder))
     if process.returncode:
         raise Trouble(f"{diagnose(read(log), doing)}\npip's own words: {log}")
+
+
+def pip_install(python: Path, arguments: list) -> list:
+    constraints = ["-c", str(ROOT / "constraints.txt")]
+    command = [str(python), "-m", "pip", "install", "--no-input", "--no-build-isolation"]
+    return [*command, *constraints, *arguments]
 
 
 def read(log: Path) -> str:

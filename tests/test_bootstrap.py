@@ -7,6 +7,7 @@ bytes whose packages are wheels made here. The last one sets up this course itse
 import ast
 import contextlib
 import errno
+import functools
 import http.server
 import importlib.util
 import json
@@ -376,7 +377,7 @@ def test_a_disk_too_small_is_noticed_before_anything_is_made(course, capsys, mon
     monkeypatch.setattr(course.shutil, "disk_usage", lambda path: usage)
     assert course.main(["setup"]) == 1
     said = capsys.readouterr().err
-    assert "Only 1.0 GB are free" in said and "needs about 3 GB" in said
+    assert "Only 1.0 GB are free" in said and "needs about 3.5 GB" in said
     assert not course.ENV.exists()
 
 
@@ -427,28 +428,34 @@ def test_cuda_without_a_gpu_stops_with_its_size_and_the_way_to_the_cpu_build(tin
     code, said = tiny_cuda.run("lab")
     assert code == 1 and "Nothing was installed." in said
     assert "at least 0.1 GB to download, 1 CUDA packages (nvidia-cublas" in said
-    assert "PIP_EXTRA_INDEX_URL" in said and "environment.yml" in said and "--accept-cuda" in said
-    assert not list(tiny_cuda.folder.glob(".venv/**/torch"))
+    assert ways_out_in(said) and not has_package(tiny_cuda, "torch")
 
 
 def test_cuda_is_taken_when_told(tiny_cuda):
     code, said = tiny_cuda.run("setup", "--accept-cuda")
     assert code == 0 and "Taking the CUDA build" in said
-    assert list(tiny_cuda.folder.glob(".venv/**/nvidia_cublas"))
+    assert has_package(tiny_cuda, "nvidia_cublas")
+
+
+def ways_out_in(said: str) -> bool:
+    return all(way in said for way in ("PIP_EXTRA_INDEX_URL", "environment.yml", "--accept-cuda"))
+
+
+def has_package(tiny: Tiny, name: str) -> bool:
+    return bool(list(tiny.folder.glob(f".venv/**/site-packages/{name}")))
 
 
 CUDA = {"torch": "file:///none/torch.whl", "nvidia-cublas": "file:///none/nvidia.whl"}
 
 
-def test_cuda_with_a_gpu_needs_no_leave(course, capsys, monkeypatch):
-    monkeypatch.setattr(course, "has_nvidia_gpu", lambda: True)
-    course.check_cuda(CUDA, accepted=False)
-    assert "several GB" in capsys.readouterr().out
+def test_cuda_is_told_with_its_size(course, capsys):
+    course.announce_cuda(CUDA)
+    assert "Taking the CUDA build of torch: several GB" in capsys.readouterr().out
 
 
-def test_nothing_is_asked_where_no_cuda_is_drawn(course, monkeypatch):
-    monkeypatch.setattr(course, "ask_leave", pytest.fail)
-    course.check_cuda({"torch": CUDA["torch"], "jax": "file:///none/jax.whl"}, accepted=False)
+def test_there_is_not_a_word_where_no_cuda_is_drawn(course, capsys):
+    course.announce_cuda({"torch": CUDA["torch"], "jax": "file:///none/jax.whl"})
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("answer", "goes_on"), [("yes", True), ("", False), (EOFError, False)])
@@ -481,6 +488,200 @@ def test_sizes_are_asked_of_the_server(course):
         assert course.gb_words(course.total_gb([address, address])) == "at least 3.0 GB"
         server.shutdown()
     assert course.gb_words(course.total_gb([address])) == "several GB"
+
+
+# --- The CPU build, from an index of its own -----------------------------------------------------
+
+
+class Indexes(http.server.ThreadingHTTPServer):
+    """Two package indexes on one port, each with a page per package: `/pypi` and `/cpu`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), functools.partial(Pages, directory=str(folder)))
+        self.folder, self.asked, self.delay = folder, [], threading.Event()
+        self.delay.set()
+
+    def add(self, index: str, name: str, **wheel) -> None:
+        page = self.folder / index / name.replace("_", "-")
+        page.mkdir(parents=True)
+        make_wheel(page, name, **wheel)
+
+    def address(self, index: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{index}"
+
+
+class Pages(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path.startswith("/cpu/"):
+            self.server.delay.wait(60)
+        with contextlib.suppress(ConnectionError):  # whoever asked may have stopped waiting
+            super().do_GET()
+
+    def log_message(self, *_) -> None: ...
+
+
+@pytest.fixture
+def indexes(tmp_path: Path):
+    """PyPI holds the CUDA build of torch, and PyTorch's index the CPU build with a trap beside."""
+    with Indexes(tmp_path / "indexes") as server:
+        server.add("pypi", "torch", needs="nvidia-cublas")
+        for name in ("nvidia_cublas", "jax", "ipykernel", "jupyterlab"):
+            server.add("pypi", name)
+        server.add("cpu", "torch", version="1.0+cpu", needs="jax")
+        server.add("cpu", "jax", version="2.0")
+        threading.Thread(target=server.serve_forever).start()
+        yield server
+        server.delay.set()
+        server.shutdown()
+
+
+class Newcomer(Tiny):
+    """A tiny course on a machine whose pip has no settings: what pip takes for PyPI, and course.py
+    for PyTorch's index, are served here."""
+
+    def __init__(self, folder: Path, bare: Path, indexes: Indexes) -> None:
+        super().__init__(folder)
+        self.put("CPU_INDEX", indexes.address("cpu"))
+        self.put("CPU_LIMIT", 120)  # a busy machine is not a slow index
+        shutil.copytree(bare, self.folder / ".venv", symlinks=True)
+        (site,) = {pip.parent for pip in self.folder.glob(".venv/**/site-packages/pip")}
+        pypi = f"pip._internal.models.index.PyPI.simple_url = '{indexes.address('pypi')}'"
+        (site / "pypi.pth").write_text(f"import pip._internal.models.index; {pypi}\n")
+
+    def put(self, constant: str, value: object) -> None:
+        """Writes another value into this copy of course.py."""
+        path = self.folder / "course.py"
+        line = re.compile(rf"^{constant} = \S+", re.M)
+        text, count = line.subn(f"{constant} = {value!r}", path.read_text(encoding="utf-8"))
+        assert count == 1
+        path.write_text(text, encoding="utf-8")
+
+    def variables(self, **more: str) -> dict[str, str]:
+        theirs = {k: v for k, v in super().variables().items() if k not in OWN_INDEX}
+        return theirs | more
+
+
+OWN_INDEX = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX")
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory) -> Path:
+    """An environment with pip alone; a copy is quicker than another one."""
+    folder = tmp_path_factory.mktemp("bare") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, bare: Path, indexes: Indexes) -> Newcomer:
+    return Newcomer(tmp_path, bare, indexes)
+
+
+def cpu_index_was_asked(indexes: Indexes) -> bool:
+    return any(path.startswith("/cpu/") for path in indexes.asked)
+
+
+def test_the_cpu_build_is_taken_by_itself_and_nothing_else_from_its_index(newcomer, indexes):
+    code, said = newcomer.run("setup")
+    assert code == 0, said
+    assert (
+        f"the CPU build of torch is taken from PyTorch's own index, {indexes.address('cpu')}"
+        in (said)
+    )
+    assert list(newcomer.folder.glob(".venv/**/torch-1.0+cpu.dist-info"))
+    assert list(newcomer.folder.glob(".venv/**/jax-1.0.dist-info"))
+    assert not has_package(newcomer, "nvidia_cublas")
+    before = len(indexes.asked)
+    assert newcomer.run("setup")[0] == 0 and len(indexes.asked) == before
+
+
+def stops(newcomer: Newcomer) -> str:
+    """What is said where the CPU build is not to be had."""
+    code, said = newcomer.run("lab")
+    assert code == 1 and "Nothing was installed. pip would take the CUDA build" in said
+    assert ways_out_in(said) and not has_package(newcomer, "torch")
+    return said
+
+
+def test_a_cpu_index_that_is_slow_is_not_waited_for(newcomer, indexes):
+    newcomer.put("CPU_LIMIT", 3)
+    indexes.delay.clear()
+    said = stops(newcomer)
+    assert (
+        f"{indexes.address('cpu')}, was asked and gave no build: it did not answer within 3 s"
+        in (said)
+    )
+
+
+def test_a_cpu_index_that_is_gone_is_told_with_the_cause(newcomer):
+    newcomer.put("CPU_INDEX", "http://127.0.0.1:9/cpu")
+    assert "gave no build: connection error: " in stops(newcomer)
+
+
+def test_a_cpu_index_without_this_package_is_told_with_the_cause(newcomer, indexes):
+    newcomer.put("CPU_INDEX", indexes.address("nothing"))
+    assert "gave no build: 404 " in stops(newcomer)
+
+
+def test_a_cpu_index_without_the_pinned_build_is_told_with_the_cause(newcomer, indexes):
+    shutil.rmtree(indexes.folder / "cpu/torch")
+    indexes.add("cpu", "torch", version="0.9+cpu")
+    assert "gave no build: it has no torch of the version in" in stops(newcomer)
+
+
+def test_an_index_of_ones_own_wins(newcomer, indexes):
+    code, said = newcomer.run("lab", PIP_EXTRA_INDEX_URL=indexes.address("pypi"))
+    assert code == 1 and ways_out_in(said) and not cpu_index_was_asked(indexes)
+    assert "pip has index settings of its own here" in said
+
+
+def test_accepted_cuda_wins(newcomer, indexes):
+    code, said = newcomer.run("setup", "--accept-cuda")
+    assert code == 0 and "Taking the CUDA build" in said and not cpu_index_was_asked(indexes)
+    assert has_package(newcomer, "nvidia_cublas")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+def test_a_gpu_that_answers_wins(newcomer, indexes):
+    answers = newcomer.home / "nvidia-smi"
+    answers.write_text("#!/bin/sh\necho 'GPU 0: a GPU'\n")
+    answers.chmod(0o755)
+    code, said = newcomer.run("setup")
+    assert code == 0 and "Taking the CUDA build" in said and not cpu_index_was_asked(indexes)
+    assert has_package(newcomer, "nvidia_cublas")
+
+
+@pytest.mark.parametrize("name", OWN_INDEX)
+def test_index_settings_are_known_from_variables(course, without_settings, name):
+    assert not course.has_index_settings(Path(sys.executable))
+    without_settings.setenv(name, "")  # as good as none
+    assert not course.has_index_settings(Path(sys.executable))
+    without_settings.setenv(name, "1")
+    assert course.has_index_settings(Path(sys.executable))
+
+
+def test_index_settings_are_known_from_files(course, without_settings, tmp_path):
+    settings = tmp_path / "pip.conf"
+    settings.write_text("[install]\nextra_index_url =\n    http://one.invalid\n    http://two\n")
+    without_settings.setenv("PIP_CONFIG_FILE", str(settings))
+    assert course.has_index_settings(Path(sys.executable))
+
+
+@pytest.fixture
+def without_settings(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    return monkeypatch
+
+
+def test_the_address_of_the_cpu_index_stands_in_one_place(course):
+    kinds = {".py", ".md", ".toml", ".txt", ".yml", ".ipynb"}
+    paths = [path.relative_to(ROOT) for path in ROOT.rglob("*") if path.suffix in kinds]
+    own = [path for path in paths if path.parts[0] not in (".git", ".venv")]
+    counts = {path: (ROOT / path).read_bytes().count(course.CPU_INDEX.encode()) for path in own}
+    assert {str(path): count for path, count in counts.items() if count} == {"course.py": 1}
 
 
 # --- Ports ---------------------------------------------------------------------------------------
