@@ -14,6 +14,8 @@ from packaging.version import Version
 from rattler import MatchSpec, VersionSpec
 from rattler import Version as CondaVersion
 
+from course import CUDA
+
 ROOT = Path(__file__).parent.parent
 SOURCE = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PROJECT = tomllib.loads(SOURCE)["project"]
@@ -38,7 +40,10 @@ ASKED = sorted({*PROJECT["dependencies"], *(text for extra in EXTRAS.values() fo
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, metadata.Distribution]:
-    """Everything that the project draws on this machine with all its extras, by name."""
+    """Everything that the project draws on this machine with all its extras, by name.
+
+    What makes a torch a CUDA build is left out: constraints.txt says why.
+    """
     found, todo = set(), [Requirement(f"parameter-locking[{','.join(EXTRAS)}]")]
     while todo:
         for need in needs_of(todo.pop()):
@@ -50,7 +55,13 @@ def drawn() -> dict[str, metadata.Distribution]:
 
 def needs_of(package: Requirement) -> list[Requirement]:
     needs = map(Requirement, metadata.distribution(package.name).requires or [])
-    return [need for need in needs if applies(need, package.extras)]
+    drawn = (need for need in needs if applies(need, package.extras))
+    return [need for need in drawn if not makes_a_cuda_build(package, need)]
+
+
+def makes_a_cuda_build(package: Requirement, need: Requirement) -> bool:
+    """Torch alone may: the same package asked for by another one is to be pinned."""
+    return package.name == "torch" and bool(CUDA.match(canonicalize_name(need.name)))
 
 
 def applies(need: Requirement, extras: set[str]) -> bool:
