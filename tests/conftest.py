@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -21,6 +22,20 @@ def quick_compilation():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def torch_compiles():
+    """The test compiles for torch, which on Python 3.13.0 has to say that its guards may be slow.
+
+    Versions of dicts are wrong there (python/cpython#125608): the warning is the sign that torch
+    does without them. On any other Python it is an error.
+    """
+    if sys.version_info[:3] != (3, 13, 0):
+        yield
+        return
+    with pytest.warns(RuntimeWarning, match=r"Guards may run slower on Python 3\.13\.0"):
+        yield
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -240,6 +240,7 @@ def test_wrappers_do_not_show_in_paths(wrap):
     assert not any(modes(model))
 
 
+@pytest.mark.usefixtures("torch_compiles")
 def test_a_compiled_part_is_frozen_like_any():
     model = network()
     model[0].layer1 = torch.compile(model[0].layer1, backend="eager")

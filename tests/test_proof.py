@@ -276,6 +276,7 @@ def test_an_attention_layer_with_and_without_trainable_layers_below(below):
     assert_frozen(model, "1", step)
 
 
+@pytest.mark.usefixtures("torch_compiles")
 @pytest.mark.parametrize("fullgraph", [False, True])
 def test_compiled_models(fullgraph):
     training = Training(norm=True)
