@@ -13,6 +13,7 @@ from typing import Any
 from grader.evidence import Observation, Observations, Raised, Seen, Unattempted, plain
 from grader.exercise import Challenge, Exercise, Inputs, NotAttempted
 
+FRAMES = 50  # a recursion has thousands, and Python 3.13 takes long to write each of them
 OTHERS = (
     str(Path(__file__).parent),
     *(get_path(name) for name in ("stdlib", "purelib", "platlib")),
@@ -39,6 +40,6 @@ def _observation(exercise: Exercise, candidate: Callable[..., Any], inputs: Inpu
 
 
 def candidates_frames(trace: TracebackType | None) -> str:
-    """The traceback without our own frames and those of libraries: what is left is the author's."""
-    frames = traceback.extract_tb(trace)
-    return "".join(traceback.format_list([f for f in frames if not f.filename.startswith(OTHERS)]))
+    """The innermost of the author's frames: without our own and those of libraries."""
+    frames = [f for f in traceback.extract_tb(trace) if not f.filename.startswith(OTHERS)]
+    return "".join(traceback.format_list(frames[-FRAMES:]))

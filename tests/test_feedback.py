@@ -8,6 +8,7 @@ from grader.cells import Unusable, unreadable
 from grader.feedback import as_html, as_text
 from grader.notebook import check_notebooks
 from grader.registry import UnknownExercise
+from grader.run import FRAMES
 
 
 def trainable_fraction(model):
@@ -31,6 +32,17 @@ def test_a_traceback_shows_the_authors_frames_only():
     assert outcome.trace.count("File ") == 1
     html = as_html(feedback)
     assert html.index("your code raised") < html.index("<details>") < html.index("Traceback")
+
+
+def test_the_traceback_of_a_recursion_shows_its_end_only():
+    def odd(model):
+        return even(model)
+
+    def even(model):
+        return odd(model)
+
+    outcome = check(even, "trainable_fraction").report.outcomes[0]
+    assert "RecursionError" in outcome.seen and outcome.trace.count("File ") == FRAMES
 
 
 @pytest.mark.parametrize("columns", [20, 60, 200])
