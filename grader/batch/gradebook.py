@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateTable
 
 from grader.batch import BatchError
 from grader.batch.database import ANOTHER, Database
@@ -52,7 +53,11 @@ class Gradebook:
     def __init__(self, url: str, make: bool = True) -> None:
         self._database = Database(url, make)
         self.name = self._database.name
-        self._prepare()
+        try:
+            self._prepare()
+        except BaseException:
+            self.__exit__()
+            raise
         self._database.be_patient()
 
     def __enter__(self) -> Gradebook:
@@ -132,7 +137,8 @@ class Gradebook:
 
 
 def _make_tables(connection: Connection) -> None:
-    Base.metadata.create_all(connection)
+    for table in Base.metadata.sorted_tables:  # create_all looks first, and then may be too late
+        connection.execute(CreateTable(table, if_not_exists=True))
     if connection.execute(select(Meta.format)).first() is None:
         connection.execute(insert(Meta).values(format=FORMAT))
 
