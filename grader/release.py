@@ -25,7 +25,7 @@ WHOLE = ["course.py", "constraints.txt", "environment.yml", "pyproject.toml", "w
 WHOLE += ["LICENSE", "LICENSE-CONTENT", "NOTICE", "jupyter", "paramlock"]
 """What goes along as it is."""
 
-NOT_FOR_STUDENTS = frozenset(["author", "mutation", "release", "views", "weave"])
+NOT_FOR_STUDENTS = frozenset(["author", "levels", "mutation", "release", "views", "weave"])
 """Modules of the grader that write or need answers."""
 
 README = """# Parameter locking, hands-on: student edition

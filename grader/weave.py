@@ -6,14 +6,20 @@
 
 A cell `# %% exercise="name"` in a lab stands for the whole exercise. A rebuild on one machine is
 identical to the byte: cell ids come from the sources, and times and language details are left out.
+
+Each notebook is executed once at every level (see `grader.levels`). What differs between them would
+differ between learners, so it is refused, unless the cell bears the tag `nbval-ignore-output`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
+from configparser import ConfigParser
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +33,14 @@ from traitlets.config import Config
 
 from grader import book, registry, views
 from grader.exercise import Exercise
+from grader.levels import LEVELS, environment
 
 ROOT = Path(__file__).parent.parent
 SIZE_LIMIT = 400_000  # bytes; larger notebooks load slowly and are not shown by code hosts
 CELL_LIMIT = 60  # seconds for a cell, more than a whole notebook may take
 WIDGET = "application/vnd.jupyter.widget-view+json"
+NOT_COMPARED = "nbval-ignore-output"
+"""The tag of a cell whose outputs may differ from machine to machine."""
 
 
 class WeaveError(Exception):
@@ -96,7 +105,8 @@ def _cells(target: Target) -> Iterator[NotebookNode]:
         elif cell.cell_type == "markdown":
             yield new_markdown_cell(cell.source)
         else:
-            yield new_code_cell(cell.source)
+            tags = {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+            yield new_code_cell(cell.source, metadata=tags)
 
 
 def _exercise_cells(
@@ -144,7 +154,14 @@ def _digest(cells: list[NotebookNode]) -> str:
 
 
 def executed(target: Target) -> NotebookNode:
-    """The notebook with its outputs, cleaned of whatever differs from run to run."""
+    """The notebook with its outputs at the first level, cleaned of what differs from run to run."""
+    first, *others = (_executed_at(level, target) for level in LEVELS)
+    for other in others:
+        _refuse_differences(first, other, target)
+    return first
+
+
+def _executed_at(level: str, target: Target) -> NotebookNode:
     notebook = built(target)
     client = NotebookClient(
         notebook,
@@ -155,10 +172,42 @@ def executed(target: Target) -> NotebookNode:
         resources={"metadata": {"path": str(target.notebook.parent)}},
     )
     try:
-        client.execute()
+        client.execute(env=environment(level))
     except CellExecutionError as error:
-        raise WeaveError(f"{target.label}: a cell failed.\n{error}") from None
+        raise WeaveError(f"{target.label}: a cell failed at level {level}.\n{error}") from None
     return _cleaned(notebook, target)
+
+
+def _refuse_differences(first: NotebookNode, other: NotebookNode, target: Target) -> None:
+    for cell, again in zip(first.cells, other.cells, strict=True):
+        if compared(cell) != compared(again):
+            raise WeaveError(
+                f"{target.label}: what a cell shows depends on the processor.\nThe cell begins "
+                f"{cell.source[:60]!r}. It says\n{compared(cell)}\nand at another level\n"
+                f"{compared(again)}\nPrint what holds everywhere, or tag it {NOT_COMPARED}."
+            )
+
+
+def compared(cell: NotebookNode) -> str:
+    """What a fresh run of the cell has to repeat: its outputs as text, without pictures."""
+    if cell.cell_type != "code" or NOT_COMPARED in cell.metadata.get("tags", []):
+        return ""
+    shown = [
+        output.get("text") or {k: v for k, v in output.data.items() if not k.startswith("image/")}
+        for output in cell.outputs
+    ]
+    text = "".join(part if isinstance(part, str) else json.dumps(part) for part in shown)
+    for pattern, word in _left_out():
+        text = re.sub(pattern, word, text)
+    return text
+
+
+@cache
+def _left_out() -> list[tuple[str, str]]:
+    """What the tests leave out when they compare: patterns, and the words in their place."""
+    rules = ConfigParser(interpolation=None)
+    rules.read(ROOT / "tests" / "nbval.cfg", encoding="utf-8")
+    return [(rules[name]["regex"], rules[name]["replace"]) for name in rules.sections()]
 
 
 def _cleaned(notebook: NotebookNode, target: Target) -> NotebookNode:
@@ -260,8 +309,12 @@ def differences(target: Target) -> list[str]:
         return [f"{target.label} is missing"]
     stored, fresh = _stored(target.notebook), built(target)
     found = []
-    if [cell.source for cell in stored.cells] != [cell.source for cell in fresh.cells]:
+    if _cells_of(stored) != _cells_of(fresh):
         found.append(f"{target.label} differs from {target.source.name}")
     if any(cell.cell_type == "code" and not cell.execution_count for cell in stored.cells):
         found.append(f"{target.label} has cells that were never executed")
     return found
+
+
+def _cells_of(notebook: NotebookNode) -> list[tuple[str, list[str]]]:
+    return [(cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]

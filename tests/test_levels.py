@@ -1,0 +1,84 @@
+"""What a notebook shows is the same on other processors, and weaving refuses what is not."""
+
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from grader import levels, weave
+
+OTHER = "baseline"  # a processor of today is above it
+TARGETS = {target.label: target for target in weave.targets()}
+pytestmark = pytest.mark.skipif(
+    not levels.honoured(), reason="this machine's libraries have no levels to choose from"
+)
+
+
+def run_at(level, *arguments):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=weave.ROOT,
+        env=levels.environment(level),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("label", [label for label in TARGETS if not label.startswith("labs/")])
+def test_stored_outputs_hold_at_another_level(label):
+    """By nbval itself. Labs are left out, for nothing in them is computed yet."""
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=0"]
+    done = run_at(OTHER, "-m", "pytest", *options, str(TARGETS[label].notebook))
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
+BITS = """
+import hashlib, numpy as np, torch
+a = torch.linspace(-1, 1, 10**5).reshape(100, 1000)
+results = [(a @ a.T).numpy(), torch.tanh(a).sum(1).numpy(), a.numpy() @ a.numpy().T]
+digests = [hashlib.md5(result.tobytes()).hexdigest() for result in results]
+print(torch.backends.cpu.get_cpu_capability(), *digests)
+"""
+
+
+def test_the_libraries_honour_the_levels():
+    said = {level: run_at(level, "-c", BITS).stdout.split() for level in levels.LEVELS}
+    assert said[OTHER][0] == "DEFAULT"
+    assert not set(said[OTHER]) & set(said["avx2"]), said
+
+
+def small_target(folder, *cells):
+    (folder / "lessons").mkdir()
+    source = folder / "lessons" / "00_small.py"
+    source.write_text("\n\n".join(cells))
+    (target,) = weave.targets(folder)
+    return target
+
+
+PRINTS_ITS_LEVEL = 'import os\nprint(os.environ["ATEN_CPU_CAPABILITY"])\n'
+
+
+def test_weaving_refuses_what_depends_on_the_processor(tmp_path):
+    target = small_target(tmp_path, "# %%\nprint(1)", f"# %%\n{PRINTS_ITS_LEVEL}")
+    with pytest.raises(weave.WeaveError, match="depends on the processor") as refused:
+        weave.weave(target)
+    assert "print(os.environ" in str(refused.value) and "default" in str(refused.value)
+    assert not target.notebook.exists()
+
+
+def test_a_tag_says_that_it_may(tmp_path):
+    head = f'# %% tags=["{weave.NOT_COMPARED}"]\n'
+    target = small_target(tmp_path, head + PRINTS_ITS_LEVEL)
+    assert weave.weave(target) and weave.differences(target) == []
+    (cell,) = nbformat.read(target.notebook, as_version=4).cells
+    assert cell.metadata.tags == [weave.NOT_COMPARED]
+    assert cell.outputs[0].text == "avx2\n"
+    target.source.write_text(target.source.read_text().replace(head, "# %%\n"))
+    assert weave.differences(target) == ["lessons/00_small.ipynb differs from 00_small.py"]
+
+
+def test_pictures_are_not_compared(tmp_path):
+    shows = "from IPython.display import HTML, display\ndisplay(HTML(f'<img src=\"{url}\">'))\n"
+    url = "url = 'data:image/png;base64,' + os.environ['ATEN_CPU_CAPABILITY'].upper()\n"
+    assert weave.weave(small_target(tmp_path, f"# %%\nimport os\n{url}{shows}"))
