@@ -1,5 +1,7 @@
 """Ratios of CPU time, measured side by side: what the benchmarks of this folder share.
 
+What a person waits for has a limit in seconds instead: see `timed` and `within`.
+
 All candidates run once in every round, so that a change of the machine's speed meets them alike;
 a candidate's figure is the median over rounds of its time over the baseline's in the same round.
 One thread each. Where a package is not installed its line says so.
@@ -13,9 +15,10 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_paralleli
 import statistics
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 Run = Callable[[], object]
+Result = TypeVar("Result")
 
 
 class Line(NamedTuple):
@@ -73,3 +76,17 @@ def _seconds(run: Run) -> float:
         run()
         count += 1
     return (time.process_time() - begin) / count
+
+
+def timed(run: Callable[[], Result]) -> tuple[float, Result]:
+    """Return the CPU seconds of a call, and what it returned."""
+    begin = time.process_time()
+    result = run()
+    return time.process_time() - begin, result
+
+
+def within(name: str, seconds: float, limit: float) -> bool:
+    """Print what something took beside its limit; return whether that is kept."""
+    over = "" if seconds <= limit else "LIMIT NOT KEPT"
+    print(f"  {name:40} {seconds:8.3g} s      at most {limit:<8.3g} {over}".rstrip(), flush=True)
+    return seconds <= limit

@@ -4,7 +4,6 @@ import functools
 import importlib
 import inspect
 import re
-import time
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -155,15 +154,6 @@ def test_right_answers_in_other_styles_pass(name):
     for answer in answers:
         report = judged(exercise, answer)
         assert report.verdict == "met", (answer.__name__, report)
-
-
-@exercises
-def test_check_is_quick_once_warm(name):
-    exercise = registry.find(name)
-    check(exercise.reference)
-    start = time.process_time()
-    check(exercise.reference)
-    assert time.process_time() - start < 0.5
 
 
 @exercises
