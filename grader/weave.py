@@ -179,13 +179,17 @@ def _executed_at(level: str, target: Target) -> NotebookNode:
 
 
 def _refuse_differences(first: NotebookNode, other: NotebookNode, target: Target) -> None:
-    for cell, again in zip(first.cells, other.cells, strict=True):
-        if compared(cell) != compared(again):
-            raise WeaveError(
-                f"{target.label}: what a cell shows depends on the processor.\nThe cell begins "
-                f"{cell.source[:60]!r}. It says\n{compared(cell)}\nand at another level\n"
-                f"{compared(again)}\nPrint what holds everywhere, or tag it {NOT_COMPARED}."
-            )
+    found = [
+        f"The cell that begins {cell.source[:60]!r} says\n{compared(cell)}\nand at another level\n"
+        f"{compared(again)}\n"
+        for cell, again in zip(first.cells, other.cells, strict=True)
+        if compared(cell) != compared(again)
+    ]
+    if found:
+        raise WeaveError(
+            f"{target.label}: what it shows depends on the processor. Print what holds everywhere, "
+            f"or tag the cell {NOT_COMPARED}.\n" + "\n".join(found)
+        )
 
 
 def compared(cell: NotebookNode) -> str:
