@@ -37,7 +37,7 @@ from grader.levels import LEVELS, environment
 
 ROOT = Path(__file__).parent.parent
 SIZE_LIMIT = 400_000  # bytes; larger notebooks load slowly and are not shown by code hosts
-CELL_LIMIT = 60  # seconds for a cell, more than a whole notebook may take
+CELL_LIMIT = 600  # seconds for a cell; only a hang takes as long
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NOT_COMPARED = "nbval-ignore-output"
 """The tag of a cell whose outputs may differ from machine to machine."""
