@@ -1434,7 +1434,7 @@ class ThinResNet(nn.Module):
 # %%
 torch.manual_seed(0)
 pretrained = ThinResNet()
-adam = torch.optim.Adam(pretrained.parameters(), lr=0.01)
+adam = torch.optim.Adam(pretrained.parameters(), lr=0.003)
 train(pretrained, adam, batches(train_x, train_y, epochs=4))
 print("pretrained, right on more than 90 %:", accuracy(pretrained, test_x, test_y) > 0.9)
 
@@ -1464,8 +1464,8 @@ def extract(model):
 
 # %% [markdown]
 # **Predict.** After three epochs: how many of the backbone's parameters have changed, and how many
-# of its buffers? Have the features of the *original* test digits moved by more than 40 % of their
-# size? And does the *old* head lose more than 5 points on them?
+# of its buffers? Have the features of the *original* test digits moved by more than a quarter of
+# their size? And does the *old* head lose more than 3 points on them?
 
 # %%
 published = deepcopy(pretrained)
@@ -1483,9 +1483,9 @@ assert changed == {*buffers, "output"} and len(buffers) == 18
 # %%
 published.fc = pretrained.fc
 old, new = accuracy(pretrained, test_x, test_y), accuracy(published, test_x, test_y)
-print("features moved by more than 40 % of their size:", drift_published[-1] > 0.4)
-print("old head lost more than 5 points:", old - new > 0.05)
-assert drift_published[-1] > 0.4 and old - new > 0.05
+print("features moved by more than a quarter of their size:", drift_published[-1] > 0.25)
+print("old head lost more than 3 points:", old - new > 0.03)
+assert drift_published[-1] > 0.25 and old - new > 0.03
 
 # %% [markdown]
 # **Why.** Every parameter is what it was, and the extractor is another function. All 18 buffers
@@ -1515,10 +1515,10 @@ figure, axes = figures.chart(
 )
 axes.plot(drift_published, "o-", color=COLOURS["moved"], label="as published")
 axes.plot(drift_repaired, "s-", color=COLOURS["frozen"], label="repaired")
-axes.set(xticks=range(4), ylim=(-0.05, 1))
+axes.set(xticks=range(4), ylim=(-0.05, 1.2))
 axes.legend(loc="upper left")
 alt = """Change of the features of fixed digits over three epochs of training the head. As published
-they change by more than 40 % of their size, repaired by 0."""
+they change by more than a quarter of their size, repaired by 0."""
 figures.show(figure, alt)
 
 # %% [markdown]

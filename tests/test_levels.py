@@ -25,6 +25,7 @@ def run_at(level, *arguments):
     )
 
 
+@pytest.mark.timeout(3600)  # for a hang, on a slow machine
 @pytest.mark.parametrize("label", [label for label in TARGETS if not label.startswith("labs/")])
 def test_stored_outputs_hold_at_another_level(label):
     """By nbval itself. Labs are left out, for nothing in them is computed yet."""
