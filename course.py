@@ -33,7 +33,8 @@ ENV = ROOT / ".venv"
 WINDOWS = os.name == "nt"
 
 DISK_GB = 3.5  # the environment takes 2.2, with its test tools 3.0, as measured; and some room
-EXTRAS: dict = {"lab": [], "setup": [], "test": ["test"]}
+COURSE = ["course", "jax", "torch"]  # the parts of the project that the course needs
+EXTRAS: dict = {"lab": COURSE, "setup": COURSE, "test": [*COURSE, "test"]}
 ESSENTIALS = ["pip", "torch", "jax", "jupyterlab", "ipykernel"]
 CUDA = re.compile(r"(nvidia|cuda|triton)(-|$)")
 CPU_PAGE = "https://pytorch.org/get-started/locally"
@@ -45,7 +46,8 @@ HELP = """Parameter locking, hands-on
 
   python course.py lab      open the course in JupyterLab (further arguments go to it,
                             for example --no-browser or --port 8890)
-  python course.py test     run all tests (further arguments go to pytest)
+  python course.py test     run all tests (further arguments go to pytest); with --quick
+                            those that take a few minutes
   python course.py setup    only set up
 
 The first start makes the folder .venv here (about 0.5 GB to download, 2.2 GB on disk);
@@ -332,7 +334,7 @@ def check_disk(needed: float) -> None:
 def install(folder: Path, python: Path, extras: list, accept_cuda: bool) -> None:
     """pip and the build tools first: pip before 24 downloads whole packages to answer a question,
     and without isolated builds every tool is the pinned one and is fetched once."""
-    project = ["-e", f".[{','.join(extras)}]" if extras else "."]
+    project = ["-e", f".[{','.join(extras)}]"]
     pip(folder, python, ["pip", *build_tools()], "Preparing pip")
     packages = ask(folder, python, project)
     if cuda_in(packages) and not (accept_cuda or has_nvidia_gpu()):
@@ -626,7 +628,14 @@ def open_lab(folder: Path, python: Path, arguments: list) -> int:
 
 
 def run_tests(folder: Path, python: Path, arguments: list) -> int:
-    return hand_on([str(python), "-m", "pytest", *arguments], environment(folder, python))
+    return hand_on([str(python), "-m", "pytest", *spread(arguments)], environment(folder, python))
+
+
+def spread(arguments: list) -> list:
+    """Over the cores, up to four: each process takes about 2 GB of memory."""
+    if any(re.match(r"-n|--numprocesses|--dist|--pdb", argument) for argument in arguments):
+        return arguments
+    return ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadgroup", *arguments]
 
 
 def tell(folder: Path, python: Path, arguments: list) -> int:

@@ -34,15 +34,16 @@ from typing import NamedTuple
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from grader import book, registry, views
-from grader.book import Book
-from grader.candidate import Request, respond
-from grader.cells import cells_of
-from grader.evidence import decode, encode
-from grader.feedback import Feedback, as_html
-from grader.harvest import slice_of
-from grader.judge import judge
-from grader.release import release
+from grader.checking import book, registry
+from grader.checking.book import Book
+from grader.harvesting import views
+from grader.harvesting.cells import cells_of
+from grader.harvesting.slices import slice_of
+from grader.judging.feedback import Feedback, as_html
+from grader.judging.judge import judge
+from grader.judging.wire import decode, encode
+from grader.press.release import release
+from grader.running.candidate import Request, respond
 from grader.sandbox import Sandbox, cache
 from grader.sandbox.inside.warm import warmed_up
 from grader.sandbox.view import ONE_THREAD
@@ -57,11 +58,11 @@ TURNS = 3  # of own code and ours, for each of otter
 OVERHEAD = 50  # milliseconds
 
 TEST = """
-from grader import registry
-from grader.book import Book
-from grader.evidence import decode
-from grader.judge import judge
-from grader.run import observations
+from grader.checking import registry
+from grader.checking.book import Book
+from grader.judging.wire import decode
+from grader.judging.judge import judge
+from grader.judging.run import observations
 
 def meets_every_claim(answer):
     exercise = registry.find("{name}")
@@ -196,8 +197,7 @@ class Assignment:
         return all([report(one, pairs[one.label], otter) for one in ours])
 
     def own_code(self, file: Path, cached: bool) -> Cost:
-        cases = {case: dict(inputs) for case, inputs in self.cases.items()}
-        request = Request(self.name, slice_of(cells_of(file), self.name), cases)
+        request = Request.of(self.name, slice_of(cells_of(file), self.name), self.cases)
 
         def work() -> None:
             settings = sys.modules["jax"].config

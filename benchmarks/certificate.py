@@ -19,9 +19,9 @@ from side_by_side import Line
 from torch import nn
 from torch.nn import functional as F
 
-from paramlock.certifying import certificate
-from paramlock.fisher import fisher_diagonal
-from paramlock.watching import watch
+from paramlock.certifying.certificate import certificate
+from paramlock.fisher.diagonal import fisher_diagonal
+from paramlock.watching.watch import watch
 
 STEPS = 20
 

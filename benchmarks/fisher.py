@@ -23,7 +23,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
-from paramlock.fisher import fisher_diagonal
+from paramlock.fisher.diagonal import fisher_diagonal
 
 N = 1000
 WIDTHS = (784, 512, 512, 512, 10)

@@ -3,7 +3,7 @@
 A ResNet of four blocks (308,314 weights, 28 by 28 images, batches of 64) of which only the head
 trains. A whole step may then cost 1.1 of a forward pass alone, which is the least that anything can
 cost that computes the features anew. With cached features it costs the head's own step. In JAX,
-XLA drops the gradients that `freeze_paths` does not use. The full step is there to compare.
+XLA drops the gradients that `freeze` does not use. The full step is there to compare.
 """
 
 import functools
@@ -19,9 +19,9 @@ from side_by_side import Line
 from torch import nn
 from torch.nn import functional as F
 
-from paramlock.freezing import freeze
-from paramlock.optax_freezing import freeze_paths
-from paramlock.transfer import cached_features
+from paramlock.freezing import in_optax
+from paramlock.freezing.in_torch import freeze
+from paramlock.freezing.transfer import cached_features
 
 WIDTHS, BATCH = (16, 32, 64, 128), 64
 
@@ -137,7 +137,7 @@ def in_jax():
 
         return run
 
-    head = freeze_paths(optax.adamw(1e-3), "Conv_*")
+    head = in_optax.freeze(optax.adamw(1e-3), "Conv_*")
     return side_by_side.compare(
         "JAX, eight convolutions: over a forward pass",
         lambda: forward({"params": params}, x).block_until_ready(),

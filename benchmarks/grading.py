@@ -30,10 +30,10 @@ from pathlib import Path
 
 import psutil
 
-from grader import views
-from grader.batch import lab
-from grader.exercise import Exercise
-from grader.harvest import slice_of
+from grader.classroom.mark import lab
+from grader.harvesting import views
+from grader.harvesting.slices import slice_of
+from grader.judging.exercise import Exercise
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # the tests' answers are not installed
@@ -60,11 +60,12 @@ class Watched:
 def answers_to(exercise: Exercise) -> list[str]:
     """Right answers and wrong ones, as source."""
     from tests import right_answers
+    from tests.answers import typed
 
     answers = ["".join(statement.source for statement in views.answer(exercise))]
-    wrong = [m.specimen for m in exercise.misconceptions if m.specimen]
+    answers += [typed(exercise, misconception) for misconception in exercise.misconceptions]
     right = right_answers.of(exercise.name) if exercise.name in right_answers.names() else []
-    for function in [*right, *wrong]:
+    for function in right:
         source = inspect.getsource(sys.modules[function.__module__])
         with suppress(LookupError):  # one made by another function has no definition
             own = "\n".join(slice_of([source], function.__name__))
@@ -74,7 +75,7 @@ def answers_to(exercise: Exercise) -> list[str]:
 
 def write_class(folder: Path, count: int, exercises: Sequence[Exercise]) -> None:
     """A file for each student."""
-    from tests import light
+    from tests.grader.classroom import light
 
     folder.mkdir()
     of_exercise = [answers_to(exercise) for exercise in exercises]
@@ -155,8 +156,8 @@ def main() -> None:
 
 def figures(count: int, options: argparse.Namespace) -> Watched:
     """Make a class of this size, grade it, and print a line."""
-    light = importlib.import_module("tests.light")
-    chosen = ("tests.light", lab.Lab(light.LAB, (light.EXERCISE,)))
+    light = importlib.import_module("tests.grader.classroom.light")
+    chosen = ("tests.grader.classroom.light", lab.Lab(light.LAB, (light.EXERCISE,)))
     program, whole = chosen if options.light else ("grader", lab.find("04"))
     with tempfile.TemporaryDirectory(prefix="grading-") as place:
         write_class(Path(place, "class"), count, whole.exercises)

@@ -12,12 +12,11 @@ import io
 import runpy
 import statistics
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
 
-from paramlock.explore import Experiment
+from lessonkit.explore import Experiment
 
 LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9][0-9]_*.py"))
 LESSON, ANSWER = 60.0, 0.1  # seconds of CPU
@@ -41,16 +40,8 @@ def read(lesson: Path) -> list[Experiment]:
 
 def answer(experiment: Experiment) -> float:
     """Return the median seconds of an answer."""
-    moves = [functools.partial(experiment.try_values, **move) for move in settings(experiment)]
+    moves = [functools.partial(experiment.try_values, **move) for move in experiment.settings()]
     return statistics.median(side_by_side.timed(move)[0] for move in moves)
-
-
-def settings(experiment: Experiment) -> Iterator[dict[str, float]]:
-    middle = {name: slider.middle for name, slider in experiment.sliders.items()}
-    yield middle
-    for name, slider in experiment.sliders.items():
-        yield {**middle, name: slider.low}
-        yield {**middle, name: slider.high}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import scipy.linalg
 import torch
 from side_by_side import Line
 
-from paramlock.mixing import dct, hadamard, hartley, mix
+from paramlock.mixing.transforms import dct, hadamard, hartley, mix
 
 BATCH = 64
 LIMITS = {4096: 30, 16384: 90}

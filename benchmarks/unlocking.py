@@ -3,8 +3,8 @@
 Part one plants six locks in small networks and turns every key in each: accuracy on 1,000 images of
 MNIST after 3 epochs on 4,000, by gradient descent at a rate that falls from 0.1 to 0. Part two lets
 units die during training, by Adam at rate 0.1, and tries what is said to help. Means over seeds;
-equal seeds share weights and the order of the data. Each figure of ``unlocking_figures`` is
-compared with the one just measured. It takes half a CPU minute a seed.
+equal seeds share weights and the order of the data. Each figure of `unlocking.measured` is compared
+with the one just measured. It takes half a CPU minute a seed.
 """
 
 import side_by_side  # isort: skip  # noqa: F401  # first: it sets the thread counts
@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import paramlock
-from paramlock.unlocking_figures import DYING, PLANTED
+from paramlock.unlocking.measured import DYING, PLANTED
 
 BATCH, EPOCHS, RATE = 32, 3, 0.1
 BAND = 0.1  # how far a quoted mean may lie from a new one, or the range over seeds if that is more
@@ -81,8 +81,10 @@ def of_units(model):
     """Return the keys that are turned in the units which a certificate names."""
     how = {"kinds": ("dead", "saturated"), "inputs": PROBE[0]}
     return {
-        "reinitialise_units": lambda: paramlock.reinitialise_units(model, certify(model), **how),
-        "rescale_units": lambda: paramlock.rescale_units(model, certify(model), **how),
+        "reinitialise_units": lambda: paramlock.torch.reinitialise_units(
+            model, certify(model), **how
+        ),
+        "rescale_units": lambda: paramlock.torch.rescale_units(model, certify(model), **how),
     }
 
 
@@ -104,17 +106,17 @@ def saturated():
 def frozen():
     model = perceptron(nn.ReLU, 16, 16)
     model[:3].requires_grad_(False)
-    return model, {"unfreeze": lambda: paramlock.unfreeze(model, "")}
+    return model, {"unfreeze": lambda: paramlock.torch.unfreeze(model, "")}
 
 
 def pruned():
     model = perceptron(nn.ReLU, 128, 128)
-    lock = paramlock.prune(model, 0.99)
+    lock = paramlock.torch.prune(model, 0.99)
 
     def grown(share, by=None):
         slopes = lock.gradients(F.cross_entropy(model(PROBE[0]), PROBE[1]))
         sizes = {name: slope.abs() for name, slope in slopes.items()}
-        paramlock.regrow(lock, share, by=by or sizes)
+        paramlock.torch.regrow(lock, share, by=by or sizes)
 
     return model, {
         "undo": lock.undo,
@@ -157,7 +159,7 @@ def normalised(model):
 
 
 def swapped(model):
-    paramlock.swap_activations(model, type(model[1]), lambda: nn.LeakyReLU(0.1), PROBE[0])
+    paramlock.torch.swap_activations(model, type(model[1]), lambda: nn.LeakyReLU(0.1), PROBE[0])
     return model
 
 
@@ -215,7 +217,7 @@ def dying(seed, *, make=lambda: perceptron(nn.ReLU, 128, 128), rate=lambda epoch
         if step in revive:
             certificate = certify(model)
             if any(lock.kind == "dead" for lock in certificate.locks):
-                paramlock.reinitialise_units(
+                paramlock.torch.reinitialise_units(
                     model, certificate, optimizer=optimizer, inputs=PROBE[0]
                 )
 

@@ -5,7 +5,7 @@ An *exercise* is one module in `grader.exercises`. A *candidate* is somebody's a
 *evidence*: plain data about what it did. *Claims* are judged on that evidence alone.
 """
 
-from grader.check import check, hint
-from grader.exercise import NotAttempted
+from grader.checking.check import check, hint
+from grader.judging.exercise import NotAttempted
 
 __all__ = ["NotAttempted", "check", "hint"]

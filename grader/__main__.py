@@ -34,18 +34,19 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--seed", type=int, help="draw this challenge, not the public ones")
     checking.set_defaults(run=_check)
 
-    if find_spec("grader.weave"):  # a student edition ends here
+    if find_spec("grader.press"):  # a student edition ends here
         _add_authors_commands(commands)
     return parser
 
 
 def _add_authors_commands(commands: Any) -> None:
-    from grader.batch.options import add_commands
+    from grader.classroom.options import add_commands
 
     add_commands(commands)
 
     beginning = commands.add_parser("new", help="begin a new exercise")
     beginning.add_argument("name", metavar="NAME", help="a verb phrase, such as count_dead_units")
+    beginning.add_argument("lesson", metavar="NN", help="the number or stem of its lesson")
     beginning.set_defaults(run=_new)
 
     releasing = commands.add_parser("release", help="write the student edition: no answers in it")
@@ -60,7 +61,7 @@ def _add_authors_commands(commands: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from grader.listing import as_table, described
+    from grader.checking.listing import as_table, described
 
     rows = described()
     print(_json(rows) if options.json else as_table(rows))
@@ -68,9 +69,9 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from grader.book import NoReference
-    from grader.cells import Unusable
-    from grader.notebook import check_notebooks
+    from grader.checking.book import NoReference
+    from grader.harvesting.cells import Unusable
+    from grader.running.notebook import check_notebooks
 
     try:
         checked = check_notebooks(options.notebooks, options.seed)
@@ -92,10 +93,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from grader.author import CannotCreate, create
+    from grader.press.author import CannotCreate, create
 
     try:
-        path = create(options.name)
+        path = create(options.name, options.lesson)
     except CannotCreate as error:
         print(error, file=sys.stderr)
         return UNUSABLE
@@ -107,7 +108,7 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _release(options: argparse.Namespace) -> int:
-    from grader.release import ReleaseError, release
+    from grader.press.release import ReleaseError, release
 
     try:
         release(options.folder)
@@ -119,7 +120,7 @@ def _release(options: argparse.Namespace) -> int:
 
 
 def _weave(options: argparse.Namespace) -> int:
-    from grader.weave import WeaveError, chosen, differences, weave_all
+    from grader.press.weave import WeaveError, chosen, differences, weave_all
 
     try:
         picked = chosen(options.stems)

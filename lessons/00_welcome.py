@@ -44,8 +44,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import paramlock
-from paramlock import explore, figures, lock_table, seeding
-from paramlock.figures import COLOURS
+from lessonkit import explore, lock_table, seeding
+from paramlock.pictures import figures
+from paramlock.pictures.palette import COLOURS
 
 # %% [markdown]
 # ## Is everything installed?

@@ -44,8 +44,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
-from paramlock import KINDS, certificate, explore, figures, seeding
-from paramlock.figures import COLOURS, THEORY
+from lessonkit import explore, seeding
+from paramlock import KINDS, certificate
+from paramlock.pictures import figures
+from paramlock.pictures.palette import COLOURS, THEORY
 
 # %%
 seeding.seed_everything(0)

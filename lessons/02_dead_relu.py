@@ -46,8 +46,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import paramlock
-from paramlock import explore, figures, seeding
-from paramlock.figures import COLOURS, THEORY
+from lessonkit import explore, seeding
+from paramlock.pictures import figures
+from paramlock.pictures.palette import COLOURS, THEORY
 
 # %%
 seeding.seed_everything(0)

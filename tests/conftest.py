@@ -1,10 +1,17 @@
-"""What all tests share: one thread each, and the figures they measure, shown at the end."""
+"""What all tests share: one thread each, groups that run together, figures shown at the end.
 
+Where several processes share the tests (`-n`), a *group* stays in one of them: a notebook, the laws
+over one exercise, otherwise a module. After a group, what JAX compiled for it is let go.
+"""
+
+import gc
 import os
 import signal
 import sys
 
 import pytest
+
+from tests import ROOT
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; children inherit it
 
@@ -12,6 +19,56 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; children inheri
 # A shell that starts the tests in its background has them ignore Ctrl-C, and so would every
 # program they start; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LONG = {
+    "a browser": ["tests/test_browser.py"],
+    "notebooks": ["lessons", "labs", "solutions", "tests/grader/press/test_levels.py"],
+    "set-up": ["tests/test_bootstrap.py"],
+    "batches, gradebooks and clusters": ["tests/grader/classroom"],
+    "the sandbox and mangled notebooks": ["tests/grader/sandbox", "tests/grader/harvesting"],
+}
+"""What `--quick` leaves out, and where it stands."""
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--quick", action="store_true", help=f"a round of minutes: without {', '.join(LONG)}"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items, config):
+    if config.getoption("--quick"):
+        long = [item for item in items if is_long(item)]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not is_long(item)]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def is_long(item):
+    left_out = (ROOT / place for places in LONG.values() for place in places)
+    return any(map(item.path.is_relative_to, left_out))
+
+
+def group_of(item):
+    """The name of an item's group: its file, and the exercise where it is a law over one."""
+    case = getattr(item, "callspec", None)
+    exercise = case.params.get("name", "") if case and item.path.stem == "test_exercises" else ""
+    return f"{item.path.relative_to(ROOT)} {exercise}".strip()
+
+
+def pytest_runtest_teardown(item, nextitem):
+    if "jax" in sys.modules and (nextitem is None or group_of(item) != group_of(nextitem)):
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+
+
+def pytest_report_header(config):
+    if config.getoption("--quick"):
+        return f"quick: leaves out {', '.join(LONG)}. Without --quick all tests run."
+    return None
 
 
 @pytest.fixture(scope="module")

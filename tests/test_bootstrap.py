@@ -27,7 +27,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 SOURCE = (ROOT / "course.py").read_text(encoding="utf-8")
 PYTHON = ".venv/Scripts/python.exe" if os.name == "nt" else ".venv/bin/python"
 
@@ -44,7 +45,8 @@ BACKEND = """
 import zipfile
 
 NEEDS = "Requires-Dist: torch\\nRequires-Dist: jax\\nRequires-Dist: jupyterlab\\n"
-NEEDS += "Requires-Dist: ipykernel\\nProvides-Extra: test\\n"
+NEEDS += "Requires-Dist: ipykernel\\nProvides-Extra: course\\nProvides-Extra: jax\\n"
+NEEDS += "Provides-Extra: torch\\nProvides-Extra: test\\n"
 NEEDS += "Requires-Dist: pytest; extra == 'test'\\n"
 
 

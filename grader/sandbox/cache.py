@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from grader.candidate import Request, write_frame
-from grader.evidence import encode
-from grader.exercise import Challenge
+from grader.judging.terms import Challenge
+from grader.judging.wire import encode, write_frame
+from grader.running.candidate import Request
 
 Work = tuple[str, Sequence[str], Challenge]
 """An exercise, statements that answer it, and cases of the shapes that are to come."""
@@ -44,7 +44,7 @@ def fill(folder: Path, work: Sequence[Work]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "grader.candidate"],
+        [sys.executable, "-m", "grader.running.candidate"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -53,8 +53,7 @@ def fill(folder: Path, work: Sequence[Work]) -> None:
     with process:
         assert process.stdin
         for exercise, statements, cases in work:
-            inputs = {case: dict(given) for case, given in cases.items()}
-            write_frame(process.stdin, encode(Request(exercise, list(statements), inputs)))
+            write_frame(process.stdin, encode(Request.of(exercise, statements, cases)))
     for path in (folder, *folder.iterdir()):
         path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))  # answers are others
     if process.returncode != 0:

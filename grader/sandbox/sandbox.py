@@ -1,6 +1,6 @@
 """The sandbox: answers of people you do not know, observed like any other.
 
-It takes the place of `grader.runner.Runner`. The answer runs in a process that holds no reference,
+It takes the place of `running.runner.Runner`. The answer runs in a process that holds no reference,
 no specimen, no other answer and no network, and that is gone afterwards; what comes back is bytes,
 read as evidence or not at all.
 """
@@ -16,10 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from grader.candidate import Request, observed_in
-from grader.evidence import Observations, Raised, encode
-from grader.exercise import Challenge
-from grader.runner import Runner
+from grader.judging.evidence import Observations, Raised
+from grader.judging.terms import Challenge
+from grader.judging.wire import encode
+from grader.running.candidate import Request, observed_in
+from grader.running.runner import Runner
 from grader.sandbox import advice, trial
 from grader.sandbox.box import HEAD, Box, Broken, Result
 from grader.sandbox.inside.limits import USUAL, Limits
@@ -114,8 +115,8 @@ class Sandbox:
         """
         if self._box is None:
             return self._observe_without_protection(exercise, statements, cases)
-        numbered = {str(place): dict(inputs) for place, inputs in enumerate(cases.values())}
-        result = self._run(encode(Request(exercise, list(statements), numbered)))
+        numbered = {str(place): inputs for place, inputs in enumerate(cases.values())}
+        result = self._run(encode(Request.of(exercise, statements, numbered)))
         seen = _observations(result, list(numbered), self.limits)
         return {case: seen[number] for case, number in zip(cases, numbered, strict=True)}
 

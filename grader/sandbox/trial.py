@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import msgspec
 
-from grader.evidence import decode, encode
+from grader.judging.wire import decode, encode
 from grader.sandbox.box import HEAD, Box, Broken, Result
 from grader.sandbox.inside.limits import Limits
 from grader.sandbox.inside.messages import Job, Probe

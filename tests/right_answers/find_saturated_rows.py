@@ -26,6 +26,7 @@ def trace_of_the_jacobian(q, k, allowed, delta):
 
 def exponentials_by_hand(q, k, allowed, delta):
     scores = torch.matmul(q, k.transpose(-2, -1)) * q.size(-1) ** -0.5
+    scores = scores.where(allowed, torch.finfo(scores.dtype).min)
     weight = torch.exp(scores - scores.amax(-1, keepdim=True)) * allowed
     p = weight / weight.sum(-1, keepdim=True).clamp(min=1e-30)
     return ((p - p**2).sum(-1) < delta) & (allowed.sum(-1) > 1)

@@ -16,8 +16,10 @@ def _layers(model):
 def take_hypotenuses(model):
     answer = {}
     for path, own in _layers(model):
-        norm = math.hypot(*(x for g in own for x in g.double().flatten().tolist()))
-        answer[path] = math.log10(norm) if norm > 0 else -math.inf
+        entries = [x for g in own for x in g.double().flatten().tolist()]
+        most = max(map(abs, entries), default=0.0)
+        norm = math.hypot(*(x / most for x in entries)) if most else 0.0
+        answer[path] = math.log10(norm) + math.log10(most) if most else -math.inf
     return answer
 
 
@@ -31,7 +33,7 @@ def add_in_logarithms(model):
 
 def group_names_by_their_layer(model):
     groups = {}
-    for name, p in model.named_parameters():
+    for name, p in model.named_parameters(remove_duplicate=False):
         groups.setdefault(name.rpartition(".")[0], []).append(p.grad)
     answer = {}
     for layer, gradients in groups.items():
@@ -44,14 +46,15 @@ def group_names_by_their_layer(model):
 
 
 def scale_each_tensor_by_itself(model):
-    def norm(g):
+    def parts(g):
         m = g.double().abs().max().item()
-        return m * (g.double() / m).norm().item() if m else 0.0
+        return (math.log10(m), (g.double() / m).norm().item()) if m else (-math.inf, 0.0)
 
     answer = {}
     for path, own in _layers(model):
-        whole = math.hypot(*map(norm, own))
-        answer[path] = math.log10(whole) if whole else -math.inf
+        top = max((log for log, _ in map(parts, own)), default=-math.inf)
+        logs = [10 ** (log - top) * norm for log, norm in map(parts, own) if norm]
+        answer[path] = top + math.log10(math.hypot(*logs)) if logs else -math.inf
     return answer
 
 

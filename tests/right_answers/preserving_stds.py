@@ -18,11 +18,9 @@ def go_backward(activation, z, fan_in, fan_out):
     copy.requires_grad = True
     h = activation(copy)
     h.backward(torch.ones_like(h))
-    means = [t.detach().pow(2).mean().item() for t in (z, h, copy.grad)]
-    try:
-        return math.sqrt(means[0] / means[1] / fan_in), math.sqrt(1 / means[2] / fan_out)
-    except ZeroDivisionError:
-        return math.inf, math.inf
+    size, above, below = (t.detach().pow(2).mean().item() for t in (z, h, copy.grad))
+    up = math.inf if above == 0 else math.sqrt(size / above / fan_in)
+    return up, math.inf if below == 0 else math.sqrt(1 / below / fan_out)
 
 
 def take_differences(activation, z, fan_in, fan_out):

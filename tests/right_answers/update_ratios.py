@@ -21,11 +21,12 @@ def copy_the_whole_model(model, optimizer):
 
 
 def copy_the_state_dict(model, optimizer):
+    names = [name for name, _ in model.named_parameters()]
     before = {name: value.double() + 0 for name, value in model.state_dict().items()}
     optimizer.step()
     after = model.state_dict()
-    moved = {name: (after[name].double() - value).norm() for name, value in before.items()}
-    ratios = {name: moved[name] / before[name].norm() for name in before}
+    moved = {name: (after[name].double() - before[name]).norm() for name in names}
+    ratios = {name: moved[name] / before[name].norm() for name in names}
     return {name: torch.nan_to_num(r, nan=0.0, posinf=math.inf) for name, r in ratios.items()}
 
 

@@ -12,8 +12,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import NoReturn
 
-from grader.candidate import Request, read_frame, respond, write_frame
-from grader.evidence import decode, encode
+from grader.judging.wire import decode, encode, read_frame, write_frame
+from grader.running.candidate import Request, respond
 
 from . import linux, probes, seccomp
 from .limits import TEMPORARY, Limits

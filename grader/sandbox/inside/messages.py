@@ -3,7 +3,7 @@
 *Outside* is the grader, which holds the secrets. *Inside* is a fork server and, for each answer,
 two processes: the *answer* itself, first in a process namespace of its own, and its *supervisor*,
 out of the answer's sight. Each message is one packet of msgpack. Request and reply, which the
-answer handles itself, are frames (see `grader.candidate`).
+answer handles itself, are frames (see `grader.running.candidate`).
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from grader import registry
+from grader.checking import registry
 
 MODULES = (
-    "torch", "jax", "jax.numpy", "flax.linen", "flax.nnx", "optax", "grader.candidate",
+    "torch", "jax", "jax.numpy", "flax.linen", "flax.nnx", "optax", "grader.running.candidate",
     "torch._dynamo",  # torch imports it when the first optimizer steps
     "jaxlib.mlir.dialects.builtin", "jaxlib.mlir.dialects.mhlo",  # and JAX these when it compiles
 )  # fmt: skip
@@ -19,7 +19,7 @@ MODULES = (
 
 def warmed_up() -> str:
     """Import and prepare everything. Returns what makes serving impossible, if anything does."""
-    modules = (*MODULES, *(f"grader.exercises.{name}" for name in registry.names()))
+    modules = (*MODULES, *map(registry.module_of, registry.names()))
     steps: dict[str, Callable[[], object]] = {
         f"importing {name}": partial(importlib.import_module, name) for name in modules
     }

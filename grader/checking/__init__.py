@@ -1,0 +1,1 @@
+"""Check an answer against what is known of its exercise."""

@@ -1,0 +1,1 @@
+"""Find what was handed in, and whose it is."""

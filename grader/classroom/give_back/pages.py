@@ -1,0 +1,157 @@
+"""Pages: a student's letter as HTML that needs nothing but itself, and as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+import msgspec
+
+from grader.classroom.give_back.letters import Letter, Part, letters
+from grader.classroom.gradebook.gradebook import Gradebook, Keep
+from grader.classroom.mark.errors import BatchError
+from grader.classroom.mark.lab import Lab
+from grader.judging.feedback import Feedback, as_html
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+body {{ background: Canvas; color: CanvasText; font: 1rem/1.5 system-ui, sans-serif }}
+body {{ max-width: 48rem; margin: auto; padding: 1rem }}
+table {{ border-collapse: collapse }}
+th, td {{ text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #8888 }}
+td:last-child {{ text-align: right; font-variant-numeric: tabular-nums }}
+caption {{ text-align: left; font-weight: bold }}
+code, pre {{ overflow-wrap: anywhere; white-space: pre-wrap }}
+h2 {{ font-size: 1.15rem; margin: 2rem 0 .3rem }}
+</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def write_all(gradebook: Gradebook, lab: Lab, keep: Keep, folder: Path) -> int:
+    """Write the letters of all students of a lab, and return how many there are.
+
+    Raises:
+        BatchError: the folder cannot be written to.
+    """
+    count = 0
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for letter in letters(gradebook, lab, keep):
+            count += 1
+            name = file_name(letter.student)
+            write(folder / f"{name}.html", as_page(letter))
+            write(folder / f"{name}.json", as_json(letter))
+    except OSError as error:
+        raise BatchError(
+            f"Feedback cannot be written to {folder}: {error.strerror}. All scores are recorded; "
+            "run the same command again with another --feedback DIR, or when there is room."
+        ) from None
+    return count
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def file_name(student: str) -> str:
+    """A name for a student's files: their own if it can be one, on any system, else a like one."""
+    plain = re.sub(r"[^\w.-]+", "-", student).strip(".-")[:60]
+    if plain == student and student == student.lower():
+        return plain
+    return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"
+
+
+def as_json(letter: Letter) -> str:
+    return msgspec.json.format(msgspec.json.encode(letter.summary()), indent=2).decode()
+
+
+def as_page(letter: Letter) -> str:
+    body = "\n".join(_body(letter))
+    return PAGE.format(title=escape(f"{letter.lab}: {letter.student}"), body=body)
+
+
+def _body(letter: Letter) -> Iterator[str]:
+    yield f"<h1>Lab {escape(letter.lab)}</h1>"
+    yield f"<p>{escape(letter.student)}: {letter.earned} of {letter.possible} points</p>"
+    if letter.unusable:
+        yield f"<p>{_file(letter.file)} could not be graded: {escape(letter.unusable)}</p>"
+    else:
+        yield (
+            f"<p>Graded: {_file(letter.file)}, written {letter.written:%Y-%m-%d %H:%M}, SHA-256 "
+            f"<code>{letter.content[:16]}</code>, on {letter.graded:%Y-%m-%d %H:%M} UTC.</p>"
+        )
+    yield from _others(letter)
+    if letter.exercises:
+        yield from _table(letter)
+        yield from (_section(part) for part in letter.exercises)
+        yield from _at_home(letter)
+
+
+def _file(name: str) -> str:
+    return f"<code>{escape(name)}</code>"
+
+
+def _others(letter: Letter) -> Iterator[str]:
+    if not letter.others:
+        return
+    yield "<p>Handed in as well, and not counted:</p>\n<ul>"
+    for other in letter.others:
+        fate = escape(other.unusable) or f"{other.earned} of {letter.possible} points"
+        yield f"<li>{_file(other.file)}, written {other.written:%Y-%m-%d %H:%M}: {fate}</li>"
+    yield "</ul>"
+
+
+def _table(letter: Letter) -> Iterator[str]:
+    yield "<table>\n<caption>Points</caption>"
+    yield '<tr><th scope="col">Exercise</th><th scope="col">Verdict</th>'
+    yield '<th scope="col">Points</th></tr>'
+    for part in letter.exercises:
+        report = part.report
+        yield (
+            f'<tr><th scope="row"><a href="#{report.exercise}">{report.exercise}</a></th>'
+            f"<td>{report.verdict}</td><td>{report.earned} of {report.possible}</td></tr>"
+        )
+    yield "</table>"
+
+
+def _section(part: Part) -> str:
+    return (
+        f'<h2 id="{part.report.exercise}">{escape(part.title)}</h2>\n'
+        f"{as_html(Feedback(part.report, part.note))}\n"
+        f"<p><small>Result {part.row}</small></p>"
+    )
+
+
+def _at_home(letter: Letter) -> Iterator[str]:
+    yield "<h2>See it again</h2>"
+    yield (
+        "<p>What was seen is what your code does on the public numbers, so you can see it again "
+        "in your copy of the course. A claim must hold on other numbers as well.</p>\n<pre>"
+    )
+    name = escape(shlex.quote(Path(letter.file).name))
+    yield from (f"python -m grader check {name} --seed {seed}" for seed in letter.seeds)
+    yield "</pre>"

@@ -1,0 +1,1 @@
+"""What is known of every hand-in, kept in a database."""

@@ -1,0 +1,154 @@
+"""The gradebook: a row for each submission, and one for each of its verdicts.
+
+A submission is one student's file of one content, graded under one version of its lab; the database
+itself keeps it from being there twice, and all its rows are written in one transaction. So a grader
+may be killed at any moment, and two may work at once: what is recorded is whole, and what is not
+will be graded when the command is run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateTable
+
+from grader.classroom.gradebook.database import ANOTHER, Database
+from grader.classroom.gradebook.tables import FORMAT, Base, Meta, Submission, Verdict
+from grader.classroom.mark.errors import BatchError
+
+Keep = Literal["best", "last"]
+"""Which of several submissions of a student counts."""
+
+Values = Mapping[str, Any]
+"""A row to be: columns and their values."""
+
+BRIEF = [
+    column
+    for column in Verdict.__table__.columns
+    if column.name not in ("statements", "evidence", "shown")
+]
+"""The columns that feedback is made of, without the large ones."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The ids of a student's submissions: the one that counts, and the others."""
+
+    counts: int
+    others: Sequence[int]
+
+
+class Gradebook:
+    """An open gradebook; a context manager. Threads may share it.
+
+    Every method raises `BatchError` if the database cannot be used. With `make`, a gradebook that
+    is not there is made.
+    """
+
+    def __init__(self, url: str, make: bool = True) -> None:
+        self._database = Database(url, make)
+        self.name = self._database.name
+        try:
+            self._prepare()
+        except BaseException:
+            self.__exit__()
+            raise
+        self._database.be_patient()
+
+    def __enter__(self) -> Gradebook:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def _prepare(self) -> None:
+        """Make the tables if there are none. Another grader may be doing the same."""
+        try:
+            self._database.lasting(_make_tables)
+        except (IntegrityError, BatchError):
+            self._database.lasting(_make_tables)
+        found = self._all(select(Meta.format))
+        if [row.format for row in found] != [FORMAT]:
+            raise BatchError(
+                f"{self._database.name} was written by another version of the grader, or is no "
+                f"gradebook. {ANOTHER}"
+            )
+
+    def done(self, lab: str, version: str) -> set[tuple[str, str]]:
+        """Student and content of all that needs no more grading."""
+        asked = select(Submission.student, Submission.content)
+        rows = self._all(asked.filter_by(lab=lab, version=version, lost=0))
+        return {(row.student, row.content) for row in rows}
+
+    def holds(self, key: Values) -> bool:
+        """Whether this submission (lab, student, content, version) needs no more grading."""
+        return bool(self._all(select(Submission.id).filter_by(**key, lost=0)))
+
+    def record(self, key: Values, submission: Values, verdicts: Sequence[Values]) -> bool:
+        """Write all about a submission, or nothing. False if another grader was faster."""
+
+        def write(connection: Connection) -> None:
+            # One with a lost verdict makes way for its repetition.
+            connection.execute(delete(Submission).filter_by(**key).where(Submission.lost > 0))
+            made = connection.execute(insert(Submission).values(**key, **submission))
+            (number,) = made.inserted_primary_key or (None,)
+            rows = [{**verdict, "submission_id": number} for verdict in verdicts]
+            if rows:
+                connection.execute(insert(Verdict), rows)
+
+        try:
+            self._database.lasting(write)
+        except IntegrityError:
+            return False
+        return True
+
+    def standings(self, lab: str, version: str, keep: Keep) -> Iterator[Standing]:
+        """What counts for each student of a lab, in order of their names."""
+        columns = ["id", "student", "version", "earned", "unusable", "written", "graded"]
+        asked = select(*(Submission.__table__.c[name] for name in columns))
+        rows = self._all(asked.filter_by(lab=lab).order_by(Submission.student))
+        for _, own in groupby(rows, key=lambda row: row.student):
+            ranked = sorted(own, key=lambda row: _rank(row, version, keep), reverse=True)
+            yield Standing(ranked[0].id, [row.id for row in ranked[1:]])
+
+    def submission(self, number: int) -> Row[Any]:
+        return self._one(Submission, number)
+
+    def verdict(self, number: int) -> Row[Any]:
+        return self._one(Verdict, number)
+
+    def verdicts(self, submission: int) -> list[Row[Any]]:
+        """The verdicts of a submission in the order of the lab, without their large columns."""
+        return self._all(select(*BRIEF).filter_by(submission_id=submission).order_by(Verdict.id))
+
+    def _one(self, table: type[Base], number: int) -> Row[Any]:
+        found = self._all(select(table.__table__).filter_by(id=number))
+        if not found:
+            raise BatchError(f"{self.name} has no {table.__tablename__} in a row {number}.")
+        return found[0]
+
+    def _all(self, asked: Select[*tuple[Any, ...]]) -> list[Row[Any]]:
+        return self._database.lasting(lambda connection: list(connection.execute(asked)))
+
+
+def _make_tables(connection: Connection) -> None:
+    for table in Base.metadata.sorted_tables:  # create_all looks first, and then may be too late
+        connection.execute(CreateTable(table, if_not_exists=True))
+    if connection.execute(select(Meta.format)).first() is None:
+        connection.execute(insert(Meta).values(format=FORMAT))
+
+
+def _rank(row: Row[Any], version: str, keep: Keep) -> tuple[Any, ...]:
+    """The highest counts: of this version of the lab and usable, then the best or the last."""
+    last = (row.written, row.graded, row.id)
+    return (
+        row.version == version,
+        not row.unusable,
+        *([row.earned] if keep == "best" else []),
+        *last,
+    )

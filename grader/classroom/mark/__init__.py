@@ -1,0 +1,1 @@
+"""Run and judge the answers of a hand-in."""

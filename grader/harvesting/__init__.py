@@ -1,0 +1,1 @@
+"""Find answers in notebooks, and views of them."""

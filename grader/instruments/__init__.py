@@ -1,0 +1,1 @@
+"""What exercises observe with: small networks, watched runs, trees, words."""

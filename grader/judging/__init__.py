@@ -1,0 +1,1 @@
+"""Judge evidence: exercises, what they observe, which claims it bears out."""

@@ -1,0 +1,1 @@
+"""Make what is handed out: notebooks, releases, new exercises."""

@@ -1,0 +1,113 @@
+"""The skeleton of a new exercise, for `python -m grader new NAME`.
+
+It obeys the laws of form (it imports, its stub is a stub, its words are there) and fails the rest:
+its reference is still to be written.
+"""
+
+from __future__ import annotations
+
+import keyword
+from pathlib import Path
+
+from grader.press.weave import ROOT
+
+SKELETON = '''"""{sentence} (say what it teaches, and in which framework)."""
+
+from numpy.random import Generator
+
+from grader.instruments.words import compared
+from grader.judging.exercise import Exercise, beliefs_about, claim
+from grader.judging.terms import Challenge, Evidence, Finding, Part
+
+
+def {name}(x):
+    """{sentence}.
+
+    TODO: the whole task: shapes, units, edges, and what bad input gets.
+
+    Args:
+        x: array of shape (N,).
+
+    Returns:
+        A number.
+    """
+    raise NotImplementedError("{name} has no reference yet: write it here")
+
+
+def challenge(rng: Generator) -> Challenge:
+    """TODO: a few named cases that cover the edges. The names are read by learners."""
+    return {{"five numbers": {{"x": rng.normal(size=5)}}}}
+
+
+@claim(1, "TODO: a question that leads on?")
+def is_right(seen: Evidence, expected: Evidence) -> Finding:
+    """TODO: one sentence that says what is expected."""
+    return compared(seen, expected, "TODO: what it is")
+
+
+def in_parts(
+    x: Evidence,
+    start: Part = lambda x: 0.0,
+    end: Part = lambda total: total,
+) -> float:
+    """The right answer in parts, each of which a belief replaces."""
+    return end(start(x) + sum(x))
+
+
+believing = beliefs_about(in_parts)
+BELIEFS = (
+    believing("TODO: a belief.", "TODO: why it fails.", "TODO: a question?", start=lambda x: 1.0),
+    believing("TODO: another.", "TODO: why it fails.", "TODO: a question?", end=lambda total: 2.0),
+)
+
+EXERCISE = Exercise(
+    reference={name},
+    challenge=challenge,
+    hints=("TODO: a question.", "TODO: a next step, close to the answer."),
+    lesson="{lesson}",
+    section="TODO: a heading of that lesson",
+    frameworks=("torch",),
+    minutes=10,
+    note="TODO: something worth reading after passing.",
+)
+'''
+
+
+class CannotCreate(Exception):
+    """The exercise cannot be begun; the message says why."""
+
+
+def create(name: str, lesson: str, root: Path = ROOT) -> Path:
+    """Write the skeleton of an exercise for a lesson, by its number or stem, and return its path.
+
+    Raises:
+        CannotCreate: the name is no function name, the exercise exists, or the lesson does not.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
+        raise CannotCreate(
+            f"{name!r} cannot name a function. Take a verb phrase in small letters, such as "
+            "count_dead_units."
+        )
+    stem = _stem(lesson, root)
+    exercises = root / "grader" / "exercises"
+    if there := next(exercises.glob(f"*/{name}.py"), None):
+        raise CannotCreate(f"There is already an exercise called {name}: {there}")
+    chapter = exercises / f"c{stem}"
+    if not chapter.exists():
+        chapter.mkdir()
+        title = stem[3:].replace("_", " ")
+        head = f'"""Exercises of chapter {stem[:2]}, {title}."""\n'
+        (chapter / "__init__.py").write_text(head, encoding="utf-8")
+    sentence = name.replace("_", " ").capitalize()
+    path = chapter / f"{name}.py"
+    text = SKELETON.format(name=name, sentence=sentence, lesson=stem)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _stem(lesson: str, root: Path) -> str:
+    stems = sorted(path.stem for path in root.glob("lessons/[0-9][0-9]_*.py"))
+    fitting = [stem for stem in stems if stem == lesson or stem.startswith(f"{lesson}_")]
+    if len(fitting) != 1:
+        raise CannotCreate(f"There is no lesson {lesson!r}. There are: {', '.join(stems)}.")
+    return fitting[0]

@@ -1,0 +1,1 @@
+"""Run answers in a process of their own."""

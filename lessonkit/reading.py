@@ -1,0 +1,33 @@
+"""Which lesson explains which kind of lock.
+
+The library knows no lessons: `lessonkit` hands this table in when it is imported, and from then on
+certificates and remedies say what to read.
+"""
+
+from __future__ import annotations
+
+from paramlock.certifying import locks
+
+LESSONS = {
+    "frozen": "lessons/04_explicit_freezing",
+    "leaking": "lessons/04_explicit_freezing",
+    "batchnorm": "lessons/04_explicit_freezing",
+    "unreached": "lessons/07_lock_cascades",
+    "idle": "lessons/04_explicit_freezing",
+    "rounding": "lessons/08_unlocking",
+    "pruned": "lessons/05_pruning",
+    "held": "lessons/06_fisher_importance",
+    "dead": "lessons/02_dead_relu",
+    "saturated": "lessons/03_saturation",
+    "constant": "lessons/07_lock_cascades",
+    "zeroed": "lessons/08_unlocking",
+    "vanishing": "lessons/01_gradient_vanishing",
+    "no_signal": "lessons/07_lock_cascades",
+    "nonfinite": "lessons/01_gradient_vanishing",
+}
+"""{kind: the lesson's source, without its ending}."""
+
+
+def hand_in() -> None:
+    """Let every lock name the lesson that explains it."""
+    locks.LESSONS.update(LESSONS)

@@ -1,0 +1,1 @@
+"""The locking certificate: measure a model, name its locks, show them."""

@@ -1,0 +1,614 @@
+"""From numbers to locks: name the origin of each, and keep its consequences with it.
+
+A layer whose input does not depend on the data, or whose gradient is zero because a layer nearer
+to the loss passes none, has no lock of its own: it stands under the origin (`Lock.forward`,
+`Lock.backward`). The rules read only a `Measurement`, so they are the same for each framework.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import replace
+
+from paramlock.certifying.locks import Lock, lock
+from paramlock.certifying.records import (
+    INPUT,
+    LOSS,
+    MODEL,
+    SQUASHING,
+    LayerRecord,
+    Measurement,
+    ParameterRecord,
+    SiteRecord,
+)
+from paramlock.models.numbers import ratio, total
+
+HALF_PRECISION = frozenset({"float16", "bfloat16"})
+MOSTLY = 0.5  # a share from which on a layer, and not only some of its entries, is called locked
+LEAST_MASKED = 0.01  # a smaller share of zeros is chance or padding
+
+
+def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
+    """The locks of a network, *nonfinite* first, then in the order of its layers."""
+    network = _Network(measurement, epsilon)
+    found = [*_frozen(network), *_held(network), *_normalisations(network), *_unreached(network)]
+    void = _nonfinite(network)
+    if void is None:
+        roots = [*_pruned(network), *_zeroed(network), *_units(network), *_constant(network)]
+        roots += _no_signal(network, roots)
+        found += _vanishing(network, [_with_consequences(network, r, roots) for r in roots])
+        found += [*_idle(network), *_rounding(network)]
+    else:
+        found.append(void)
+    return sorted(found, key=lambda lock: (lock.kind != "nonfinite", network.position(lock)))
+
+
+class _Network:
+    """Look-ups in a measurement."""
+
+    def __init__(self, measurement: Measurement, epsilon: float) -> None:
+        self.measured = measurement
+        self.epsilon = epsilon
+        self.layers = {layer.name: layer for layer in measurement.layers}
+        self.parameters: dict[str, list[ParameterRecord]] = {name: [] for name in self.layers}
+        for record in measurement.parameters:
+            self.parameters[record.layer].append(record)
+        self.children: dict[str, list[str]] = {name: [] for name in self.layers}
+        for layer in measurement.layers:
+            for parent in layer.parents:
+                self.children[parent].append(layer.name)
+        self.sites: dict[str, list[SiteRecord]] = {}
+        for site in measurement.sites:
+            self.sites.setdefault(site.layer, []).append(site)
+        self.beside = {name: s.layer for s in measurement.sites for name in s.beside}
+        rates = [self.update_ratio(name) for name in self.layers]
+        self.largest_update = max((r for r in rates if r and math.isfinite(r)), default=0.0)
+
+    def position(self, lock: Lock) -> int:
+        """Where a lock comes in the order of layers."""
+        inside = (i for i, name in enumerate(self.layers) if name in lock.layers)
+        return next(inside, len(self.layers) if lock.place == LOSS else -1)
+
+    def learning(self, layer: str) -> list[ParameterRecord]:
+        """The trainable parameters of a layer that a gradient reaches."""
+        return [p for p in self.parameters[layer] if p.trainable and p.gradient is not None]
+
+    def gradient(self, layer: str) -> float | None:
+        """The gradient norm of a layer, `None` where none arrives."""
+        records = self.learning(layer)
+        return total(p.gradient for p in records) if records else None
+
+    def update_ratio(self, layer: str) -> float | None:
+        """The optimizer's update ratio of a layer's trainable parameters."""
+        records = [p for p in self.parameters[layer] if p.trainable and p.update is not None]
+        if not records:
+            return None
+        return ratio(total(p.update for p in records), total(p.norm for p in records))
+
+    def weights(self, layer: str) -> list[ParameterRecord]:
+        """The parameters that multiply a layer's input."""
+        records = self.parameters[layer]
+        matrices = [p for p in records if len(p.shape) > 1 and not p.name.endswith("bias")]
+        named = [p for p in records if p.name.rpartition(".")[2] in ("weight", "scale")]
+        return matrices or named
+
+    def upstream(self, layer: str) -> set[str]:
+        """All layers that feed `layer`, directly or not."""
+        return _closure(layer, lambda name: self.layers[name].parents)
+
+    def downstream(self, place: str) -> set[str]:
+        """All layers that a layer, or the input, feeds, directly or not."""
+        if place == INPUT:
+            return {name for name, layer in self.layers.items() if layer.called}
+        return _closure(place, lambda name: self.children[name])
+
+    def starved(self, layer: str) -> bool:
+        """Whether a layer's input is the same for all the data."""
+        return self.layers[layer].constant_input if layer in self.layers else False
+
+    def shut(self, layer: str) -> bool:
+        """Whether no gradient passes the activations that a layer feeds."""
+        sites = self.sites.get(layer, [])
+        return bool(sites) and all(len(s.dead) == s.units and not s.void for s in sites)
+
+
+def _closure(start: str, step: Callable[[str], Iterable[str]]) -> set[str]:
+    seen: set[str] = set()
+    ahead = list(step(start))
+    while ahead:
+        name = ahead.pop()
+        if name not in seen:
+            seen.add(name)
+            ahead += step(name)
+    return seen - {start}
+
+
+def _gather(chosen: Iterable[str], everything: Iterable[str]) -> dict[str, list[str]]:
+    """{place: chosen names in it}, joining all names of a module to the module."""
+    chosen, everything = dict.fromkeys(chosen), list(everything)
+    places: dict[str, list[str]] = {}
+    for name in chosen:
+        places.setdefault(_widest(name, chosen, everything), []).append(name)
+    return places
+
+
+def _widest(name: str, chosen: Container[str], everything: list[str]) -> str:
+    """The smallest module around `name` that holds the largest all-chosen set."""
+    best, size = name, 1
+    for place in _around(name):
+        inside = [other for other in everything if place in (MODEL, other, *_around(other))]
+        if not all(other in chosen for other in inside):
+            break
+        if len(inside) > size:
+            best, size = place, len(inside)
+    return best
+
+
+def _around(name: str) -> list[str]:
+    """The modules around one, the innermost first, and the whole model."""
+    steps = name.split(".")
+    return [*(".".join(steps[:length]) for length in range(len(steps) - 1, 0, -1)), MODEL]
+
+
+def _by_place(
+    network: _Network, chosen: list[ParameterRecord]
+) -> Iterator[tuple[str, list[ParameterRecord]]]:
+    """Yield places and their records: whole modules where possible, else single parameters."""
+    names = {p.name for p in chosen}
+    whole = [n for n, ps in network.parameters.items() if ps and all(p.name in names for p in ps)]
+    owning = [name for name, records in network.parameters.items() if records]
+    for place, layers in _gather(whole, owning).items():
+        yield place, [p for layer in layers for p in network.parameters[layer]]
+    for record in chosen:
+        if record.layer not in whole:
+            yield record.name, [record]
+
+
+def _layers(records: Iterable[ParameterRecord]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(record.layer for record in records))
+
+
+def _count(records: list[ParameterRecord]) -> str:
+    entries = sum(p.size for p in records)
+    tensors = f"{len(records)} tensor{'s' * (len(records) != 1)}"
+    return f"{tensors} with {entries:,} weight{'s' * (entries != 1)}"
+
+
+# --- declared locks
+
+
+def _frozen(network: _Network) -> Iterator[Lock]:
+    records = network.measured.parameters
+    leaking = [p for p in records if not p.trainable and p.update]
+    still = [p for p in records if not p.trainable and not p.update]
+    for place, inside in _by_place(network, still):
+        size = sum(p.size for p in inside)
+        evidence = f"{_count(inside)} not trainable"
+        yield lock("frozen", place, evidence, size, layers=_layers(inside))
+    for place, inside in _by_place(network, leaking):
+        moved = ratio(total(p.update for p in inside), total(p.norm for p in inside))
+        yield lock(
+            "leaking", place,
+            f"not trainable, yet the next step moves it by {moved:.3g} of its norm", moved,
+            "a gradient from before the freeze still lies on the parameters, so momentum and "
+            "weight decay act on them", layers=_layers(inside),
+        )  # fmt: skip
+    for record in records:
+        if record.regrown:
+            yield lock(
+                "leaking", record.layer,
+                f"{record.regrown:.3g} of the weights held at zero move in the next step",
+                record.regrown,
+                "only their gradient is masked: momentum and weight decay act on them",
+            )  # fmt: skip
+
+
+def _held(network: _Network) -> Iterator[Lock]:
+    for name, records in network.parameters.items():
+        size = sum(p.size for p in records)
+        held = sum(p.held * p.size for p in records)
+        if held:
+            evidence = f"{held / size:.1%} of {size:,} weights are held at their value"
+            yield lock("held", name, evidence, held / size)
+
+
+def _normalisations(network: _Network) -> Iterator[Lock]:
+    records = network.measured.normalisations
+    drifting = {r.name: r.drift for r in records if r.frozen and r.training and r.tracks}
+    batchwise = {r.name: 0.0 for r in records if r.frozen and r.training and not r.tracks}
+    stopped = {r.name: 0.0 for r in records if r.trainable and not r.training and r.model_training}
+    names = [r.name for r in records]
+    for place, inside in _gather(drifting, names).items():
+        drift = max(drifting[name] for name in inside)
+        cause = "its weights are frozen, but in training mode its running statistics move"
+        evidence = f"running statistics drift by {drift:.3g} of their norm in one pass"
+        yield lock("batchnorm", place, evidence, drift, cause, layers=tuple(inside))
+    for place, inside in _gather(batchwise, names).items():
+        cause = "its weights are frozen, but it normalises with each batch's own statistics"
+        evidence = "output depends on the batch's other samples"
+        yield lock("batchnorm", place, evidence, 0.0, cause, layers=tuple(inside))
+    for place, inside in _gather(stopped, names).items():
+        cause = "its weights are trainable in a model that trains, but its mode is evaluation"
+        evidence = "running statistics drift by 0 in one pass"
+        yield lock("batchnorm", place, evidence, 0.0, cause, layers=tuple(inside))
+
+
+def _pruned(network: _Network) -> Iterator[Lock]:
+    for name, records in network.parameters.items():
+        masked = sum(p.masked * p.size for p in records)
+        size = sum(p.size for p in records if p.masked)
+        if size and masked / size >= LEAST_MASKED and not any(p.regrown for p in records):
+            share = masked / size
+            evidence = f"{share:.1%} of {size:,} weights are held at zero"
+            yield lock("pruned", name, evidence, share)
+
+
+# --- locks by the graph
+
+
+def _unreached(network: _Network) -> Iterator[Lock]:
+    without = {
+        name
+        for name, records in network.parameters.items()
+        if any(p.trainable for p in records) and network.gradient(name) is None
+    }
+    unused = [name for name in without if not network.layers[name].called]
+    for place, inside in _gather(sorted(unused), network.layers).items():
+        records = [p for name in inside for p in network.parameters[name] if p.trainable]
+        evidence = f"{_count(records)} without gradient"
+        cause = "the forward pass never uses it"
+        yield lock("unreached", place, evidence, len(records), cause, layers=tuple(inside))
+    called = without.difference(unused)
+    for name in called:
+        if called.isdisjoint(network.downstream(name)):
+            behind = tuple(n for n in network.layers if n in called & network.upstream(name))
+            cause = (
+                "it is called, but nothing of its output reaches the loss: not used there, or cut "
+                "off (detach, no_grad, argmax)"
+            )
+            records = [p for n in (name, *behind) for p in network.parameters[n] if p.trainable]
+            evidence = f"{_count(records)} without gradient"
+            yield lock("unreached", name, evidence, len(records), cause, backward=behind)
+    yield from _unreached_tensors(network, without)
+
+
+def _unreached_tensors(network: _Network, layers: set[str]) -> Iterator[Lock]:
+    """Yield single parameters that no gradient reaches, in layers that one reaches."""
+    for record in network.measured.parameters:
+        if record.trainable and record.gradient is None and record.layer not in layers:
+            cause = "the forward pass does not use it"
+            evidence = f"{_count([record])} without gradient"
+            yield lock("unreached", record.name, evidence, 1, cause, layers=(record.layer,))
+
+
+def _nonfinite(network: _Network) -> Lock | None:
+    measured, layers = network.measured, network.measured.layers
+    weights = [(p.layer, p.nonfinite) for p in measured.parameters if p.nonfinite]
+    outputs = [(layer.name, layer.nonfinite) for layer in layers if layer.nonfinite]
+    bad = {p.layer: p.gradient_nonfinite for p in measured.parameters if p.gradient_nonfinite}
+    gradients = [(name, bad[name]) for name in reversed(network.layers) if name in bad]
+    order = list(network.layers)
+    if weights:
+        return _void("its weights are not finite", sorted(weights, key=lambda w: order.index(w[0])))
+    if measured.input_nonfinite:
+        return _void("the data hold them", [(INPUT, measured.input_nonfinite), *outputs])
+    if outputs:
+        return _void("its output is the first that is not finite", outputs)
+    if not math.isfinite(measured.loss):
+        return _void("the outputs are finite, the loss is not", [(LOSS, 1)])
+    if gradients:
+        cause = "outputs and loss are finite, a gradient on the way back is not"
+        return _void(cause, gradients[:1], tuple(name for name, _ in gradients[1:]))
+    return None
+
+
+def _void(cause: str, found: list[tuple[str, int]], backward: tuple[str, ...] = ()) -> Lock:
+    (place, count), *others = found
+    forward = tuple(dict.fromkeys(name for name, _ in others if name != place))
+    evidence = f"{count:,} value{'s' * (count != 1)} not finite"
+    return lock("nonfinite", place, evidence, count, cause, forward=forward, backward=backward)
+
+
+# --- locks of units
+
+
+def _units(network: _Network) -> Iterator[Lock]:
+    for site in network.measured.sites:
+        if network.starved(site.layer) or site.void:
+            continue
+        squashing = site.function in SQUASHING
+        if site.dead and not squashing:
+            yield _dead(network, site)
+        flat = tuple(sorted({*site.saturated, *site.dead})) if squashing else site.saturated
+        if flat or site.flat >= MOSTLY:
+            yield _saturated(site, flat)
+
+
+def _dead(network: _Network, site: SiteRecord) -> Lock:
+    share = len(site.dead) / site.units
+    return lock(
+        "dead", site.layer,
+        f"{len(site.dead)} of {site.units} units: derivative of {site.function} zero on all "
+        f"{network.measured.samples} samples", share,
+        opens=_opening(network, site.layer), units=site.dead,
+    )  # fmt: skip
+
+
+def _opening(network: _Network, layer: str) -> str:
+    """Whether training opens the dead units of a layer: only what lies below can."""
+    if layer not in network.layers or not network.layers[layer].parents:
+        return "never: its inputs are the data, and those stay"
+    below = [name for name in network.upstream(layer) if network.learning(name)]
+    if network.shut(layer):  # what reaches those below then goes round this layer
+        below = [name for name in below if network.gradient(name)]
+    if not below:
+        return "never: no layer below it moves, so its inputs stay"
+    return "only if the layers below change its inputs"
+
+
+def _saturated(site: SiteRecord, flat: tuple[int, ...]) -> Lock:
+    if site.function == "attention":
+        return _one_key(site, flat)
+    evidence = (
+        f"{site.flat:.1%} of the derivatives of {site.function} below delta; "
+        f"{len(flat)} of {site.units} units on every sample"
+    )
+    return lock("saturated", site.layer, evidence, site.flat, units=flat)
+
+
+def _one_key(site: SiteRecord, flat: tuple[int, ...]) -> Lock:
+    """The lock of attention rows that give nearly all their weight to one key."""
+    evidence = (
+        f"{site.flat:.1%} of the attention rows give nearly all weight to one key; "
+        f"{len(flat)} of {site.units} heads in nearly every row"
+    )
+    cause = "scores too large for the softmax: hardly any gradient passes to queries and keys"
+    return lock("saturated", site.layer, evidence, site.flat, cause, units=flat)
+
+
+def _constant(network: _Network) -> Iterator[Lock]:
+    layers = network.measured.layers
+    entries = [layer for layer in layers if layer.called and not layer.parents]
+    same = entries and all(layer.constant_input for layer in entries)
+    if same and not network.shut(INPUT):
+        cause = "all samples are the same"
+        evidence = f"range 0 over {network.measured.samples} samples"
+        yield lock("constant", INPUT, evidence, 0.0, cause)
+    for layer in layers:
+        if layer.constant and not _explained(network, layer):
+            count = len(layer.constant)
+            evidence = f"{count} of {layer.units} units: range 0 over all samples"
+            share = count / layer.units
+            yield lock("constant", layer.name, evidence, share, units=layer.constant)
+
+
+def _explained(network: _Network, layer: LayerRecord) -> bool:
+    """Whether another lock is the reason why units of `layer` are constant."""
+    masked = any(p.masked for p in network.parameters[layer.name])
+    zero = all(not p.norm for p in network.weights(layer.name))
+    return layer.constant_input or masked or zero or _inherited(network, layer)
+
+
+def _inherited(network: _Network, layer: LayerRecord) -> bool:
+    """Whether the constant units are dead, here or in the layer before, or constant there."""
+    sets = _dead_units(network, layer.name)
+    for parent in layer.parents:
+        sets += [network.layers[parent].constant, *_dead_units(network, parent)]
+    before = {unit for units in sets for unit in units}
+    return set(layer.constant) <= before
+
+
+def _dead_units(network: _Network, name: str) -> list[tuple[int, ...]]:
+    return [site.dead for site in network.sites.get(name, [])]
+
+
+def _zeroed(network: _Network) -> Iterator[Lock]:
+    for name, layer in network.layers.items():
+        weights = network.weights(name)
+        masked = any(p.masked for p in network.parameters[name])
+        if not layer.called or masked or not weights:
+            continue
+        zero = [p for p in weights if not p.norm and not p.nonfinite]
+        if len(zero) == len(weights):
+            yield _zero(network, name, zero)
+        elif zero:
+            stopped = tuple(p.name for p in weights if p.norm and p.trainable and p.gradient == 0)
+            if stopped:
+                yield _zero(network, zero[0].name, zero, stopped)
+
+
+def _zero(
+    network: _Network, place: str, records: list[ParameterRecord], behind: tuple[str, ...] = ()
+) -> Lock:
+    pull = total(p.gradient for p in records if p.trainable)
+    opens = (
+        f"by itself, at the next step: a gradient of norm {pull:.3g} reaches it" if pull
+        else "never: no gradient reaches it"
+    )  # fmt: skip
+    evidence = f"norm of {_count(records)} is 0"
+    layers = _layers(records)
+    return lock("zeroed", place, evidence, 0.0, opens=opens, backward=behind, layers=layers)
+
+
+# --- cascades
+
+
+def _blocks(network: _Network, candidate: Lock) -> bool:
+    """Whether no gradient passes the origin of `candidate`."""
+    if candidate.kind in ("dead", "saturated"):
+        return network.shut(candidate.place)
+    return candidate.kind == "zeroed" or (candidate.kind == "pruned" and candidate.value == 1)
+
+
+def _zero_gradient(network: _Network) -> list[str]:
+    return [name for name in network.layers if network.gradient(name) == 0]
+
+
+def _nearest(network: _Network, start: str, blockers: dict[str, Lock]) -> set[str]:
+    """The blocking layers met first on the way from `start` to the loss."""
+    met: set[str] = set()
+    seen: set[str] = set()
+    ahead = [start] if network.shut(start) else list(network.children[start])
+    if start in network.beside:  # queries stand beside the keys: one softmax shuts both
+        ahead = [network.beside[start]]
+    while ahead:
+        name = ahead.pop()
+        if name in blockers:
+            met.add(name)
+        elif name not in seen:
+            seen.add(name)
+            ahead += network.children[name]
+    return met
+
+
+def _no_signal(network: _Network, roots: list[Lock]) -> list[Lock]:
+    """Locks for gradients that are zero and that none of `roots` explains."""
+    blockers = {r.place: r for r in roots if _blocks(network, r)}
+    zero = _zero_gradient(network)
+    unexplained = [
+        n
+        for n in zero
+        if not network.starved(n) and n not in blockers and not _nearest(network, n, blockers)
+    ]
+    reached = [n for n in network.layers if network.gradient(n) is not None]
+    evidence = f"gradient exactly 0 on all {network.measured.samples} samples"
+    if unexplained and len(unexplained) == len(reached):
+        return [lock("no_signal", LOSS, evidence, 0.0, backward=tuple(reached))]
+    found = []
+    for name in unexplained:
+        if network.downstream(name).isdisjoint(unexplained):
+            behind = tuple(n for n in unexplained if n in network.upstream(name))
+            found.append(lock("no_signal", name, evidence, 0.0, backward=behind))
+    return found
+
+
+def _with_consequences(network: _Network, root: Lock, roots: list[Lock]) -> Lock:
+    """`root` with what is locked because of it."""
+    if root.place not in network.layers and root.place != INPUT:
+        return root
+    backward = root.backward
+    if _blocks(network, root):
+        blockers = {r.place: r for r in roots if _blocks(network, r)}
+        backward += tuple(
+            n
+            for n in _zero_gradient(network)
+            if n != root.place and root.place in _nearest(network, n, blockers)
+            and not network.starved(n)
+        )  # fmt: skip
+    after = network.downstream(root.place)
+    forward = tuple(n for n in network.layers if n in after and network.starved(n))
+    return replace(root, backward=backward, forward=root.forward + forward)
+
+
+# --- gradients and updates
+
+
+def _fading(network: _Network) -> list[str]:
+    """The layers that the gradient hardly reaches, and that hardly move.
+
+    The share of a layer in the gradient norm is taken per weight (root mean square), so that a
+    small layer beside a large one is no false alarm.
+    """
+    learning = [p for name in network.layers for p in network.learning(name)]
+    whole = total(p.gradient for p in learning) / math.sqrt(max(sum(p.size for p in learning), 1))
+    fading = []
+    for name in network.layers:
+        records = network.learning(name)
+        gradient = network.gradient(name)
+        if not gradient or _held_back(network, records):
+            continue
+        per_weight = gradient / math.sqrt(sum(p.size for p in records))
+        update = network.update_ratio(name)
+        slow = update is None or update < network.epsilon * network.largest_update
+        if per_weight < network.epsilon * whole and slow:
+            fading.append(name)
+    return fading
+
+
+def _held_back(network: _Network, records: list[ParameterRecord]) -> bool:
+    """Whether the optimizer's rates say why the parameters hardly move."""
+    fastest = max((p.rate or 0.0 for p in network.measured.parameters), default=0.0)
+    slow = network.epsilon * fastest
+    return all(p.update is not None and _slow(p, slow) for p in records)
+
+
+def _slow(record: ParameterRecord, bound: float) -> bool:
+    """Whether the optimizer does not hold a parameter, or at no rate or one below `bound`."""
+    at_low_rate = record.rate is not None and (not record.rate or record.rate < bound)
+    return record.in_optimizer is False or at_low_rate
+
+
+def _vanishing(network: _Network, roots: list[Lock]) -> list[Lock]:
+    """`roots` and the vanishing gradients, each under the root that explains it."""
+    fading = _fading(network)
+    strong = {
+        r.place: r
+        for r in roots
+        if r.kind in ("dead", "saturated") and max(r.value, _share(network, r)) >= MOSTLY
+    }
+    behind: dict[str, list[str]] = {}
+    own = []
+    for name in fading:
+        explained = {name} & strong.keys() or _nearest(network, name, strong)
+        for place in explained:
+            behind.setdefault(place, []).append(name)
+        if not explained:
+            own.append(name)
+    joined = [
+        replace(r, backward=(*r.backward, *(n for n in behind.get(r.place, ()) if n != r.place)))
+        if strong.get(r.place) is r else r
+        for r in roots
+    ]  # fmt: skip
+    return joined + [_fades(network, n, own) for n in own if _last(network, n, own)]
+
+
+def _share(network: _Network, root: Lock) -> float:
+    layer = network.layers.get(root.place)
+    return len(root.units) / max(layer.units, 1) if layer and root.units else 0.0
+
+
+def _last(network: _Network, name: str, names: list[str]) -> bool:
+    return network.downstream(name).isdisjoint(names)
+
+
+def _fades(network: _Network, name: str, fading: list[str]) -> Lock:
+    behind = tuple(n for n in network.layers if n in network.upstream(name) and n in fading)
+    weakest = min((name, *behind), key=lambda n: network.gradient(n) or 0.0)
+    share = ratio(network.gradient(weakest) or 0.0, network.measured.gradient)
+    update = network.update_ratio(weakest)
+    evidence = f"{share:.3g} of the gradient norm reaches {weakest}"
+    if update is not None:
+        evidence += f", {network.measured.optimizer} moves it by {update:.3g} of its norm"
+    return lock("vanishing", name, evidence, share, backward=behind)
+
+
+def _idle(network: _Network) -> Iterator[Lock]:
+    if network.measured.optimizer is None:
+        return
+    known = [p for p in network.measured.parameters if p.trainable and p.gradient]
+    fastest = max((p.rate or 0.0 for p in network.measured.parameters), default=0.0)
+    causes = {
+        "the optimizer does not hold it": [p for p in known if p.in_optimizer is False],
+        "its learning rate is zero": [p for p in known if p.rate == 0],
+        "its learning rate is far below that of the others": [
+            p for p in known if p.rate and p.rate < network.epsilon * fastest
+        ],
+    }
+    for cause, records in causes.items():
+        for place, inside in _by_place(network, records):
+            moved = ratio(total(p.update for p in inside), total(p.norm for p in inside))
+            evidence = f"{_count(inside)}: update ratio {moved:.3g}"
+            yield lock("idle", place, evidence, moved, cause, layers=_layers(inside))
+
+
+def _rounding(network: _Network) -> Iterator[Lock]:
+    fading = set(_fading(network))
+    for name in network.layers:
+        held = [p for p in network.learning(name) if p.in_optimizer and p.rate != 0]
+        records = [p for p in held if p.dtype in HALF_PRECISION]
+        size = sum(p.size for p in records)
+        stuck = sum(p.stuck * p.size for p in records) / max(size, 1)
+        if stuck >= MOSTLY and name not in fading:
+            evidence = f"{stuck:.1%} of {size:,} weights keep their bits in the next step"
+            yield lock("rounding", name, evidence, stuck)

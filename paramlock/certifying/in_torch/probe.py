@@ -1,0 +1,318 @@
+"""Measure a torch model for its certificate, and leave it exactly as it was.
+
+`trace` sees the forward pass. Gradients are taken with `torch.autograd.grad`, which
+touches no `.grad`. The optimizer's next step is taken by a copy of the optimizer on copies of
+the parameters.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from paramlock.certifying.in_torch.trace import Tracer
+from paramlock.certifying.records import Measurement, NormalisationRecord, ParameterRecord
+from paramlock.holding.in_torch import enforce_on, held_entries
+from paramlock.models.batches import batches_of, explained, samples_in, some, split
+from paramlock.models.in_torch import (
+    check_model,
+    count_nonfinite,
+    layer_of,
+    norm,
+    parameter_names,
+    undisturbed,
+)
+from paramlock.models.numbers import ratio, total
+
+Loss = Callable[[Any, Any], Tensor]
+
+
+def measure(
+    model: nn.Module, data: Any, loss: Loss, optimizer: Any = None, delta: float = 0.05
+) -> Measurement:
+    """All numbers for a certificate of `model`; see `paramlock.certificate`."""
+    check_model(model)
+    if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+        raise ValueError(
+            f"optimizer is {type(optimizer).__name__}: pass the torch.optim.Optimizer that trains"
+        )
+    names = parameter_names(model)
+    with undisturbed(model, data):
+        before = {module: _statistics(module) for module in model.modules()}
+        tracer = Tracer(model, delta)
+        gradients, summary = _mean_gradients(tracer, model, data, loss, list(names))
+        drift = {m: _drift(m, statistics) for m, statistics in before.items() if statistics}
+    records = [_parameter_record(p, *names[p], gradients[p]) for p in names]
+    tracer.note_calls(records)
+    result = Measurement(
+        "torch",
+        records,
+        tracer.layer_records({r.layer for r in records}),
+        tracer.site_records(),
+        _normalisations(model, drift),
+        unseen=list(tracer.unseen),
+        **summary,
+    )
+    _measure_masks(model, records, list(names), gradients)
+    if optimizer is not None:
+        _measure_update(result, optimizer, list(names), gradients)
+    return result
+
+
+# --- one pass over the data
+
+
+def _mean_gradients(
+    tracer: Tracer, model: nn.Module, data: Any, loss: Loss, parameters: list[nn.Parameter]
+) -> tuple[dict[nn.Parameter, Tensor | None], dict[str, Any]]:
+    """The gradient of the mean loss per sample over all batches, and a summary."""
+    sums: dict[nn.Parameter, Tensor | None] = dict.fromkeys(parameters)
+    wanted = [p for p in parameters if p.requires_grad]
+    samples, batches, loss_sum, bad_inputs = 0, 0, 0.0, 0
+    for batch in batches_of(data):
+        inputs, targets = split(batch)
+        count = samples_in(inputs)
+        if not count:
+            continue
+        bad_inputs += count_nonfinite(inputs)
+        with torch.enable_grad(), explained(batches, inputs):
+            outputs = tracer.run(model, inputs)
+            value = loss(outputs, targets)
+            gradients = _gradients(value, wanted)
+        if not batches:
+            tracer.note_functions(outputs)
+        for parameter, gradient in zip(wanted, gradients, strict=True):
+            _accumulate(sums, parameter, gradient, count)
+        samples, batches = samples + count, batches + 1
+        loss_sum += float(value.detach()) * count
+    means = {p: None if s is None else s / some(samples) for p, s in sums.items()}
+    return means, {
+        "samples": samples,
+        "batches": batches,
+        "loss": loss_sum / some(samples),
+        "input_nonfinite": bad_inputs,
+    }
+
+
+def _gradients(value: Any, wanted: list[nn.Parameter]) -> tuple[Tensor | None, ...]:
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        shape = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else value
+        raise ValueError(f"the loss is {shape!r}, not a single number: reduce it with .mean()")
+    if not wanted:
+        return ()
+    if not value.requires_grad:
+        raise ValueError(
+            "the loss has no graph, so no gradient can reach any parameter: something between "
+            "model and loss cuts it (detach, no_grad, item, argmax, numpy)"
+        )
+    return torch.autograd.grad(value, wanted, allow_unused=True)
+
+
+def _accumulate(
+    sums: dict[nn.Parameter, Tensor | None], parameter: nn.Parameter, gradient: Any, count: int
+) -> None:
+    """Add in float32 at least: sums of bfloat16 lose what is small."""
+    if gradient is None:
+        return
+    dense = gradient.to_dense() if gradient.is_sparse else gradient
+    part = dense.detach().to(torch.promote_types(dense.dtype, torch.float32)) * count
+    before = sums[parameter]
+    sums[parameter] = part if before is None else before + part
+
+
+def _parameter_record(parameter: nn.Parameter, *names: Any) -> ParameterRecord:
+    *own, gradient = names
+    return ParameterRecord(
+        own[0],
+        layer_of(own[0]),
+        tuple(parameter.shape),
+        str(parameter.dtype).removeprefix("torch."),
+        parameter.requires_grad,
+        norm(parameter) or 0.0,
+        norm(gradient),
+        nonfinite=count_nonfinite(parameter.detach()),
+        gradient_nonfinite=0 if gradient is None else count_nonfinite(gradient),
+        aliases=tuple(own[1:]),
+    )
+
+
+def _mask_of(model: nn.Module, record: ParameterRecord) -> Tensor | None:
+    """The mask that `torch.nn.utils.prune` put on a parameter."""
+    owner, _, leaf = record.name.rpartition(".")
+    buffers = model.get_submodule(owner)._buffers
+    return buffers.get(leaf.removesuffix("_orig") + "_mask") if leaf.endswith("_orig") else None
+
+
+def _held(
+    model: nn.Module,
+    record: ParameterRecord,
+    parameter: Tensor,
+    gradient: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor | None:
+    """Where a weight is held at zero: by a mask, or at zero and without gradient.
+
+    Where a whole input gives no gradient, the input is zero and not the weight masked; where a
+    whole unit gets none, the unit is dead.
+    """
+    mask = _mask_of(model, record)
+    if mask is not None:
+        return mask == 0
+    module = model.get_submodule(record.layer) if record.layer else model
+    embeds = isinstance(module, (nn.Embedding, nn.EmbeddingBag))
+    if gradient is None or parameter.ndim < 2 or embeds or not (record.gradient and record.norm):
+        return None
+    pulled = gradient != 0
+    alive = pulled.flatten(1).any(1)
+    if bias is not None and bias.shape == alive.shape:
+        alive = alive | (bias != 0)
+    alive = alive.reshape(-1, *[1] * (parameter.ndim - 1))
+    return (parameter.detach() == 0) & ~pulled & pulled.any(0) & alive
+
+
+def _measure_masks(
+    model: nn.Module,
+    records: list[ParameterRecord],
+    parameters: list[nn.Parameter],
+    gradients: dict[nn.Parameter, Tensor | None],
+) -> None:
+    by_name = {r.name: gradients[p] for r, p in zip(records, parameters, strict=True)}
+    for record, parameter in zip(records, parameters, strict=True):
+        locks = list(held_entries(parameter))
+        if locks:
+            record.masked, record.held = _locked(locks)
+            record.locked = True
+            continue
+        bias = by_name.get(f"{record.layer}.bias".removeprefix("."))
+        held = _held(model, record, parameter, gradients[parameter], bias)
+        record.masked = 0.0 if held is None else float(held.double().mean())
+
+
+def _locked(locks: list[tuple[Tensor, bool]]) -> tuple[float, float]:
+    """The shares of entries that locks hold at zero, and at other values."""
+    zero, other = (
+        sum((held for held, at_zero in locks if at_zero == which), torch.zeros_like(locks[0][0]))
+        for which in (True, False)
+    )
+    return float(zero.double().mean()), float((other & ~zero).double().mean())
+
+
+# --- running statistics
+
+
+def _statistics(module: nn.Module) -> list[Tensor]:
+    found = (getattr(module, name, None) for name in ("running_mean", "running_var"))
+    return [t.detach().clone() for t in found if isinstance(t, Tensor)]
+
+
+def _drift(module: nn.Module, before: list[Tensor]) -> float:
+    """By how much the running statistics moved, relative to their norm."""
+    moved = total(norm(a - b) for a, b in zip(_statistics(module), before, strict=True))
+    return ratio(moved, total(map(norm, before)))
+
+
+def _normalisations(model: nn.Module, drift: dict[nn.Module, float]) -> list[NormalisationRecord]:
+    modules = dict(model.named_modules())
+    return [
+        NormalisationRecord(
+            name,
+            _declared_frozen(name, modules),
+            any(p.requires_grad for p in module.parameters()),
+            module.training,
+            model.training,
+            bool(module.track_running_stats),
+            drift.get(module, 0.0),
+        )
+        for name, module in modules.items()
+        if isinstance(module, nn.modules.batchnorm._NormBase)
+        and (module.track_running_stats or module in drift or not module.training)
+    ]
+
+
+def _declared_frozen(name: str, modules: dict[str, nn.Module]) -> bool:
+    """Whether the layer's parameters, or else those of the module around it, are all frozen."""
+    while True:
+        parameters = list(modules[name].parameters())
+        if parameters or not name:
+            return bool(parameters) and not any(p.requires_grad for p in parameters)
+        name = name.rpartition(".")[0]
+
+
+# --- the optimizer's next step, on copies
+
+
+def _measure_update(
+    result: Measurement,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    gradients: dict[nn.Parameter, Tensor | None],
+) -> None:
+    result.optimizer = type(optimizer).__name__
+    groups = {p: group for group in optimizer.param_groups for p in group["params"]}
+    copies = _step_on_copies(optimizer, parameters, gradients)
+    if copies is None:
+        result.notes.append(
+            f"{result.optimizer} needs a closure to step, so its update was not measured"
+        )
+    for record, parameter in zip(result.parameters, parameters, strict=True):
+        record.in_optimizer = parameter in groups
+        if "lr" in groups.get(parameter, {}):
+            record.rate = float(groups[parameter]["lr"])
+        if copies is not None:
+            _compare(record, parameter.detach(), copies[parameter], gradients[parameter])
+
+
+@torch.no_grad()
+def _compare(record: ParameterRecord, old: Tensor, new: Tensor, gradient: Tensor | None) -> None:
+    wide = torch.promote_types(old.dtype, torch.float32)
+    record.update = norm(new.to(wide) - old.to(wide))
+    moved = new != old
+    if record.masked and gradient is not None:
+        held = (gradient == 0) & (old == 0)
+        record.regrown = float((moved & held).sum()) / max(int(held.sum()), 1)
+    if gradient is not None:
+        pulled = gradient != 0
+        record.stuck = float((pulled & ~moved).sum()) / max(int(pulled.sum()), 1)
+
+
+def _step_on_copies(
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    gradients: dict[nn.Parameter, Tensor | None],
+) -> dict[nn.Parameter, Tensor] | None:
+    """The parameters after the next step, by a copy of the optimizer; `None` if it needs more."""
+    if _needs_closure(optimizer):
+        return None
+    copies = {p: p.detach().clone().requires_grad_(p.requires_grad) for p in parameters}
+    for parameter, twin in copies.items():
+        gradient = gradients[parameter] if parameter.requires_grad else parameter.grad
+        twin.grad = None if gradient is None else gradient.detach().to(twin.dtype, copy=True)
+    _copy_of(optimizer, copies).step()
+    for parameter, twin in copies.items():
+        enforce_on(parameter, twin)
+    return {p: c.detach() for p, c in copies.items()}
+
+
+def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether `step` cannot be called without a closure, as that of LBFGS."""
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
+
+
+def _copy_of(optimizer: Any, copies: dict[nn.Parameter, Tensor]) -> Any:
+    """The optimizer with all its state, holding `copies` for the parameters; no hooks."""
+    twin = object.__new__(type(optimizer))
+    memo: dict[int, Any] = {id(p): c for p, c in copies.items()}
+    memo[id(optimizer)] = twin
+    for name, value in optimizer.__dict__.items():
+        if name.endswith("_hooks"):
+            twin.__dict__[name] = OrderedDict()
+        elif name != "step":  # a scheduler's wrapper around the step of the original
+            twin.__dict__[name] = copy.deepcopy(value, memo)
+    return twin

@@ -1,0 +1,230 @@
+"""The kinds of locks, as one table: what locks, what shows it, whether and how it opens.
+
+A *lock* is a reason why a part of a network does not learn. Its *place* is the layer (the module
+that owns the parameters, by its path in the model) or the single parameter where the reason sits.
+A lock has *consequences* elsewhere: behind it, towards the input, gradients vanish (`backward`);
+before it, towards the loss, outputs stop depending on the data (`forward`). Consequences are
+listed under their origin and are no locks of their own.
+
+Sources: the gradient that decays with depth: Bengio, Simard & Frasconi 1994; Glorot & Bengio 2010.
+Dead units: Lu, Shin, Su & Karniadakis 2020. What opens which lock was measured for this course.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from paramlock.certifying.records import INPUT, Pseudo
+from paramlock.pictures.palette import COLOURS
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of lock: a row of the table `KINDS`.
+
+    `letter` stands in pictures beside the colour, so that nothing is said by colour alone.
+    """
+
+    name: str
+    letter: str
+    colour: str
+    mechanism: str  # what stops learning
+    cause: str  # what usually brings it about
+    detector: str  # the number that shows it
+    reversible: str  # whether training on can open it
+    key: str  # how to open it
+
+
+_ROWS = (
+    Kind(
+        "frozen", "F", COLOURS["frozen"],
+        "declared frozen: no gradient is computed for the parameters",
+        "a decision: requires_grad = False, a label, a filter",
+        "trainable flag off",
+        "not by training; by you, at any time",
+        "unfreeze it, and hand its parameters to the optimizer",
+    ),
+    Kind(
+        "leaking", "M", COLOURS["moved"],
+        "declared frozen or pruned, yet the optimizer's next step moves it",
+        "a gradient left over from before, momentum, or weight decay",
+        "update of a parameter that should stay",
+        "it is open already",
+        "clear the gradient (p.grad = None) and take the parameter out of the optimizer; "
+        "for pruned weights, write the zeros back after every step",
+    ),
+    Kind(
+        "batchnorm", "B", "#56B4E9",
+        "a normalisation layer's mode contradicts its freeze",
+        "model.train() after the freeze, or a freeze of the parameters alone",
+        "drift of the running statistics in one pass, against the trainable flags",
+        "not by training; by one call",
+        "call .eval() on the layer after every model.train() where it is frozen; .train() where "
+        "it should learn",
+    ),
+    Kind(
+        "unreached", "U", "0.55",
+        "no path of the graph leads from the loss to the parameters",
+        "a layer that is never called, or a graph cut on the way to it",
+        "gradient absent, not zero",
+        "never by training",
+        "use the layer in the forward pass and remove what cuts the graph: detach, no_grad, "
+        "argmax, conversion to numbers",
+    ),
+    Kind(
+        "idle", "I", "0.75",
+        "a gradient arrives, but the optimizer makes no use of it",
+        "parameters that the optimizer was never given, or a rate of zero",
+        "update ratio against that of the other layers",
+        "never by training on with this optimizer",
+        "add the parameters to the optimizer (add_param_group) or raise the rate of their group",
+    ),
+    Kind(
+        "rounding", "R", "#CC9966",
+        "the update is smaller than the resolution in which the weights are stored",
+        "steps too small for weights in bfloat16 or float16",
+        "share of weights whose bits a step leaves as they were, though their gradient is not zero",
+        "not at this rate and precision",
+        "keep a float32 master copy of the weights, or use stochastic rounding or a higher rate",
+    ),
+    Kind(
+        "pruned", "P", COLOURS["pruned"],
+        "weights are held at zero by a mask",
+        "a decision, by magnitude, movement or chance",
+        "share of weights that are masked",
+        "not while the mask holds",
+        "remove the mask; weights regrown where the gradient is largest win back a part",
+    ),
+    Kind(
+        "held", "H", "#332288",
+        "single weights are written back to their value after every step",
+        "a decision: the weights of lowest, or of highest, Fisher information",
+        "share of weights that a lock holds",
+        "not while the lock holds",
+        "release the lock",
+    ),
+    Kind(
+        "dead", "D", COLOURS["dead"],
+        "units whose activation has derivative zero on all the data",
+        "a step that was too large, or bad luck at the start",
+        "derivative exactly zero on every sample and position",
+        "in the first layer never; higher up, only if the layers below change their inputs",
+        "re-initialise the units (incoming weights, optimizer state) and lower the rate; "
+        "BatchNorm before the activation opens it too, and from the start prevents most of it",
+    ),
+    Kind(
+        "saturated", "S", COLOURS["saturated"],
+        "units on the flat part of their activation",
+        "weights or inputs too large for the activation",
+        "absolute derivative below delta",
+        "slowly: a small gradient is left",
+        "rescale or re-initialise the incoming weights, or swap the activation; BatchNorm before "
+        "it ends the flatness, but weights that are too large stay slow",
+    ),
+    Kind(
+        "constant", "C", "#A65628",
+        "units whose output is the same for all the data, though their input varies",
+        "a lock below, or incoming weights near zero",
+        "range of the output over the data",
+        "yes, if a gradient reaches their incoming weights",
+        "re-initialise the incoming weights",
+    ),
+    Kind(
+        "zeroed", "Z", "#F0E442",
+        "all weights of the layer are zero, so nothing passes it in either direction",
+        "zeros at the start on both sides of a product",
+        "norm of the weights",
+        "yes, where the weights are trainable and their gradient is not zero",
+        "initialise the weights; in a low-rank adapter, never both factors at zero",
+    ),
+    Kind(
+        "vanishing", "V", "#999933",
+        "the gradient shrinks from layer to layer on its way to the input",
+        "depth, with a factor below one in each layer",
+        "gradient norm against that of the whole network, and update ratio of the optimizer",
+        "hardly: the layers above must change first",
+        "BatchNorm or residual connections, or an initialisation made for the activation (He for "
+        "ReLU, Glorot for tanh); an optimizer that divides by the gradient's scale, such as Adam, "
+        "moves the layer nevertheless",
+    ),
+    Kind(
+        "no_signal", "N", "0.35",
+        "the gradient that arrives is exactly zero",
+        "a loss that is flat at this point",
+        "gradient exactly zero on every batch",
+        "only if data or loss change",
+        "look for a loss that is flat at this point (clipped, satisfied hinge, rounded)",
+    ),
+    Kind(
+        "nonfinite", "X", "#882255",
+        "NaN or infinity in parameters, outputs, loss or gradients; every other number is void",
+        "a rate too high, the logarithm of zero, or overflow",
+        "number of values that are not finite",
+        "never by training on",
+        "go back to the last finite state; lower the rate, clip gradients, or mend the operation "
+        "named as origin",
+    ),
+)  # fmt: skip
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ROWS}
+
+OF_DATA = "change the data, or what is done to them before the first layer: no weight makes them"
+
+LESSONS: dict[str, str] = {}
+"""{kind: the lesson to read}. Empty until a course hands in its own: the library has none."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A reason why a part of the network does not learn, with the number that shows it.
+
+    `place`: path of the module, or name of the parameter, where the lock has its origin; or one of
+    `INPUT`, `LOSS` and `MODEL`, which are no paths (`records.Pseudo`). `layers`: the layers that
+    lie there, none at the input and the loss. `value` is the number that `evidence` states in
+    words; `units` are the indices of the locked units, where the lock is one of units. `backward`
+    and `forward` are the layers and parameters that are locked only because of this one.
+    """
+
+    kind: str
+    place: str
+    evidence: str
+    value: float
+    cause: str
+    opens: str
+    units: tuple[int, ...] = ()
+    backward: tuple[str, ...] = ()
+    forward: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """How to open it."""
+        return OF_DATA if self.place == INPUT else KINDS[self.kind].key
+
+    @property
+    def lesson(self) -> str:
+        """The lesson to read; empty where no course has handed one in."""
+        return LESSONS.get(self.kind, "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The lock as plain data, key and lesson included."""
+        place = {"place": str(self.place), "pseudo": isinstance(self.place, Pseudo)}
+        return {**asdict(self), **place, "key": self.key, "lesson": self.lesson}
+
+
+def lock(
+    kind: str,
+    place: str,
+    evidence: str,
+    value: float,
+    cause: str = "",
+    opens: str = "",
+    **where: tuple[Any, ...],
+) -> Lock:
+    """A lock at the layer `place`; what is not said specially comes from the table `KINDS`."""
+    row = KINDS[kind]
+    where.setdefault("layers", () if isinstance(place, Pseudo) else (place,))
+    return Lock(
+        kind, place, evidence, value, cause or row.mechanism, opens or row.reversible, **where
+    )

@@ -1,0 +1,1 @@
+"""Fisher information of each parameter, and the spring that it puts on it."""

@@ -1,0 +1,1 @@
+"""Freeze whole parameters, prove that a freeze holds, and undo it."""

@@ -1,0 +1,1 @@
+"""Hold single entries of parameters: pruning, locks by score, their schedules."""

@@ -1,0 +1,1 @@
+"""What every room asks of a model: its batches, paths, names and numbers, in both frameworks."""

@@ -1,0 +1,1 @@
+"""Open locks: which key fits, and the keys."""

@@ -1,0 +1,1 @@
+"""The certificate's quantities over a training run."""

@@ -1,0 +1,1 @@
+"""Tests of what exercises observe with."""

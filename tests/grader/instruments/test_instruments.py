@@ -1,0 +1,92 @@
+"""What exercises observe with sees what it should."""
+
+import numpy as np
+import pytest
+import torch
+
+from grader.instruments.moves import drift, end_alike, moved
+from grader.instruments.refusals import refusal, refused
+from grader.instruments.snapshots import changed, snapshot
+from grader.instruments.torch_cases import built, case
+from grader.instruments.words import compared, listed, named_alike
+
+LAYERS = {"body": ["Linear", 3, 4], "norm": ["BatchNorm1d", 4], "head": ["Linear", 4, 2]}
+
+
+def model(**more):
+    return built(case(np.random.default_rng(0), LAYERS, **more))
+
+
+CHANGES = {
+    "mode of norm": lambda m: m.norm.eval(),
+    "requires_grad of body.bias": lambda m: m.body.bias.requires_grad_(False),
+    "gradient of head.weight": lambda m: setattr(m.head.weight, "grad", torch.zeros(2, 4)),
+    "body.weight": lambda m: m.body.weight.data[0, 0].nextafter_(torch.tensor(9.0)),
+    "norm.running_mean": lambda m: m.norm.running_mean.zero_(),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_snapshot_sees_every_kind_of_change(what):
+    watched = model()
+    before = snapshot(watched)
+    assert changed(before, watched) == []
+    CHANGES[what](watched)
+    assert changed(before, watched) == [what]
+
+
+def test_a_snapshot_of_tensors_sees_another_type_and_a_new_tensor():
+    tensors = {"z": torch.tensor([torch.nan, 1.0])}
+    before = snapshot(tensors)
+    assert changed(before, {"z": tensors["z"].clone()}) == []
+    assert changed(before, {"z": tensors["z"].double()}) == ["z"]
+    assert "k" in changed(before, tensors | {"k": torch.zeros(1)})
+
+
+def test_a_case_is_built_as_it_says():
+    special = {"with_gradients": ["body"], "in_eval_mode": ["norm"]}
+    made = model(frozen=["head", "body.bias"], **special)
+    frozen = [name for name, p in made.named_parameters() if not p.requires_grad]
+    assert frozen == ["body.bias", "head.weight", "head.bias"]
+    assert made.body.weight.grad is not None and made.head.weight.grad is None
+    assert made.body.training and not made.norm.training
+
+
+def give_back(x):
+    return x
+
+
+def raise_it(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("candidate", "argument", "ending"),
+    [
+        (give_back, 0.5, "no error, but 0.5"),
+        (raise_it, KeyError("no body.first"), "a fitting error"),
+        (raise_it, KeyError("no"), "a KeyError that does not name body.first"),
+        (raise_it, IndexError("body.first"), "an IndexError"),
+    ],
+)
+def test_a_refusal_is_told_in_words(candidate, argument, ending):
+    told = refusal(candidate, argument, fitting=KeyError, naming=["body.first"])
+    assert told == ending
+    assert refused(told) == (ending == "a fitting error", f"there was {ending}")
+
+
+def test_arrays_move_by_a_bit_or_in_type():
+    before = {name: np.ones(2, np.float32) for name in ("same", "bit", "type", "gone")}
+    after = {**before, "bit": np.nextafter(before["bit"], 2), "type": np.ones(2)}
+    del after["gone"]
+    assert moved(before, after) == ["bit", "gone", "type"]
+    assert drift(before, after)["same"] == 0 and np.isnan(drift(before, after)["gone"])
+    met, words = end_alike(after, before)
+    assert not met and words == "gone ends at nothing, where [1, 1] was expected"
+
+
+def test_words():
+    assert listed([]) == "nothing" and listed(["a", "b"]) == "a, b"
+    assert compared(0.5, 0.5, "the share") == (True, "you return 0.5")
+    assert compared(0.50011, 0.5, "the share")[1] == "you return 0.5001, the share is 0.5"
+    assert named_alike(["a", "b"], ["b", "c"]) == (False, "you leave out c; you name a")

@@ -1,0 +1,1 @@
+"""Tests of how evidence is judged."""

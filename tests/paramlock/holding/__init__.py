@@ -1,0 +1,1 @@
+"""Tests of held entries and pruning."""
