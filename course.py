@@ -635,7 +635,7 @@ def spread(arguments: list) -> list:
     """Over the cores, up to four: each process takes about 2 GB of memory."""
     if any(re.match(r"-n|--numprocesses|--dist|--pdb", argument) for argument in arguments):
         return arguments
-    return ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadgroup", *arguments]
+    return ["-n", str(min(os.cpu_count() or 1, 4)), *arguments]
 
 
 def tell(folder: Path, python: Path, arguments: list) -> int:

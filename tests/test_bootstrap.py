@@ -243,7 +243,7 @@ def test_lab_and_test_hand_on_arguments_exit_code_and_surroundings(ready):
     assert Path(told["variables"]["JUPYTER_DATA_DIR"]).is_relative_to(ready.folder / ".venv")
     code, said = ready.run("test", "-k", "a name")
     told = json.loads(said.splitlines()[-1])
-    spread = ["-n", str(min(os.cpu_count(), 4)), "--dist", "loadgroup"]
+    spread = ["-n", str(min(os.cpu_count(), 4))]
     assert code == 3 and told["arguments"] == [*spread, "-k", "a name"]
     assert told["folder"] == str(ready.folder) and "anew" not in said
     own = json.loads(ready.run("test", "-n", "1")[1].splitlines()[-1])

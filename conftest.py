@@ -2,14 +2,18 @@
 
 Where several processes share the tests (`-n`), a *group* stays in one of them: a notebook, the laws
 over one exercise, otherwise a module. After a group, what JAX compiled for it is let go.
+
+It stands beside the notebooks, not in `tests`, so that pytest reads it for a single notebook too.
 """
 
 import gc
 import os
+import re
 import signal
 import sys
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import ROOT
 
@@ -37,14 +41,10 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items, config):
     if config.getoption("--quick"):
-        long = [item for item in items if is_long(item)]
-        config.hook.pytest_deselected(items=long)
+        config.hook.pytest_deselected(items=[item for item in items if is_long(item)])
         items[:] = [item for item in items if not is_long(item)]
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
 def is_long(item):
@@ -52,15 +52,27 @@ def is_long(item):
     return any(map(item.path.is_relative_to, left_out))
 
 
-def group_of(item):
-    """The name of an item's group: its file, and the exercise where it is a law over one."""
-    case = getattr(item, "callspec", None)
-    exercise = case.params.get("name", "") if case and item.path.stem == "test_exercises" else ""
-    return f"{item.path.relative_to(ROOT)} {exercise}".strip()
+def group_of(nodeid):
+    """The name of a test's group: its file, and the exercise where it is a law over one."""
+    place, _, test = nodeid.partition("::")
+    law = re.search(r"\[(\w+)", test) if place.endswith("/test_exercises.py") else None
+    return f"{place} {law[1]}" if law else place
+
+
+class InGroups(LoadScopeScheduling):
+    """Gives each process whole groups. The mark `xdist_group` has no effect in pytest 9.2."""
+
+    def _split_scope(self, nodeid):
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return InGroups(config, log)
 
 
 def pytest_runtest_teardown(item, nextitem):
-    if "jax" in sys.modules and (nextitem is None or group_of(item) != group_of(nextitem)):
+    ends = nextitem is None or group_of(item.nodeid) != group_of(nextitem.nodeid)
+    if ends and "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
         gc.collect()
 
