@@ -222,8 +222,11 @@ def quiet(command: list, variables: dict, limit=None) -> subprocess.CompletedPro
 
 @contextlib.contextmanager
 def alone():
-    """One set-up at a time in this folder. pip inherits the lock, so that one which outlives a
-    killed set-up is waited for; the system drops the lock when its last holder is gone."""
+    """One set-up at a time in this folder.
+
+    pip inherits the lock, so that one which outlives a killed set-up is waited for; the system
+    drops the lock when its last holder is gone.
+    """
     with open(str(ROOT / "course.py"), "rb") as lock:
         os.set_inheritable(lock.fileno(), True)
         if not locked(lock):
@@ -332,8 +335,11 @@ def check_disk(needed: float) -> None:
 
 
 def install(folder: Path, python: Path, extras: list, accept_cuda: bool) -> None:
-    """pip and the build tools first: pip before 24 downloads whole packages to answer a question,
-    and without isolated builds every tool is the pinned one and is fetched once."""
+    """Install pip and the build tools first, then the project.
+
+    pip before 24 downloads whole packages to answer a question, and without isolated builds every
+    tool is the pinned one and is fetched once.
+    """
     project = ["-e", f".[{','.join(extras)}]"]
     pip(folder, python, ["pip", *build_tools()], "Preparing pip")
     packages = ask(folder, python, project)
@@ -353,8 +359,10 @@ def build_tools() -> list:
 
 
 def ask(folder: Path, python: Path, project: list) -> dict:
-    """The packages that pip would fetch, by name, with the address of each. fast-deps reads the
-    metadata alone where an index would have pip download whole packages to answer."""
+    """The packages that pip would fetch, by name, with the address of each.
+
+    fast-deps reads the metadata alone where an index would have pip download whole packages.
+    """
     report = folder / "course-report.json"
     question = ["--dry-run", "--use-feature=fast-deps", "--report", str(report)]
     pip(folder, python, [*question, *project], "Asking what is needed")
@@ -375,8 +383,10 @@ def cuda_in(packages: dict) -> list:
 
 
 def avoid_cuda(folder: Path, python: Path, project: list, packages: dict) -> dict:
-    """The packages that pip would fetch once the CPU build of torch is in place. Where that build
-    is not to be had, gigabytes of CUDA are fetched only if a person asks for them."""
+    """The packages that pip would fetch once the CPU build of torch is in place.
+
+    Where that build is not to be had, CUDA is fetched only if a person asks for its gigabytes.
+    """
     fault = fault_of_cpu_index(python)
     if not fault:
         say(

@@ -42,8 +42,8 @@ LARGE = 2_000_000  # bytes; larger files are harvested here and not sent around
 FEWEST_JOBS = 8  # tasks at once, for clusters that grow only when there is work
 
 NOT_INSTALLED = (
-    "Grading on a cluster needs the package `distributed`. Install it: "
-    "pip install 'parameter-locking[cluster]'"
+    "Grading on a cluster needs the package `distributed`. Install it in the course's folder: "
+    "pip install -e '.[cluster]' -c constraints.txt"
 )
 GONE = "The cluster at {} does not answer ({}). What has been recorded is safe; run it again."
 OTHER_VERSION = (

@@ -47,6 +47,7 @@ def unfreeze_gradually(
     `begin(epoch)` before loading the optimizer's state: its groups must be there by then.
 
     Args:
+        model: all of it is frozen first; on any device.
         schedule: {epoch from 0 on: path, or paths, of what opens}; any other clock will do.
         optimizer: gets what opens, unless it holds it.
         rate: learning rate of what opens, one for all or {epoch: rate}. It gets a group of its
@@ -99,6 +100,7 @@ def encoder_stages(model: nn.Module, within: str = "") -> list[list[str]]:
     before it is the first stage, what it registered after it the last.
 
     Args:
+        model: holds one such list, at any depth.
         within: path of the part to look in, where a model has several such lists.
 
     Raises:
@@ -144,6 +146,7 @@ def discriminative_rates(
     scheduler. A tied parameter goes with the lowest of its stages.
 
     Args:
+        model: every parameter of it gets a group.
         stages: paths from the input up, one or several to a stage; those of `encoder_stages`
             by default.
         factor: from the rate of a stage to that of the stage below it.

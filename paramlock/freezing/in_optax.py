@@ -61,6 +61,7 @@ def unfreeze_gradually(
     the schedule never names stays frozen.
 
     Args:
+        transformation: any of optax, with its learning rate in it.
         schedule: {number of updates made before: pattern or patterns}.
 
     Raises:
@@ -110,6 +111,7 @@ def discriminative_rates(
     stages name goes with the lowest.
 
     Args:
+        transformation: any of optax; its updates are scaled, stage by stage.
         stages: paths from the input up, one or several to a stage.
         factor: from the rate of a stage to that of the stage below it.
 

@@ -73,6 +73,8 @@ def unfreeze(
     call.
 
     Args:
+        model: of which `freeze`, or something else, froze a part.
+        *patterns: places, as for `freeze`.
         optimizer: gets the parameters below the places, unless it holds them. An optimizer that
             was built on the trainable parameters alone never moves the others, whatever their
             flag says.

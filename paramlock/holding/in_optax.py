@@ -92,7 +92,10 @@ def prune(
     Args:
         params: an nnx state or nested dicts.
         sparsity: share of entries to set to zero, or `(n, m)`: n of every m neighbours stay.
-        by, scope, names, seed: which entries, as in `choose_entries`.
+        by: "magnitude", "random" or scores {parameter name: array of its shape}.
+        scope: the lowest of all layers ("global") or in each ("tensor").
+        names: parameters to choose among; by default as in `choose_entries`.
+        seed: for "random".
         held: an earlier result for this model: its entries stay pruned and count towards
             `sparsity`.
 

@@ -88,6 +88,7 @@ def hold(model: nn.Module, held: Mapping[str, Tensor], *, at_zero: bool = False)
         lock.release()
 
     Args:
+        model: any, on any device; its parameters stay the same objects.
         held: {parameter name: booleans of its shape}, `True` where held; see `choose_entries`.
         at_zero: set the entries to zero and hold them there; by default each keeps its value.
 

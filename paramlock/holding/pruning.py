@@ -41,9 +41,12 @@ def prune(
         lock.undo()                                    # the weights are back as they were
 
     Args:
+        model: its weights are written.
         sparsity: share of entries to hold at zero, or `(n, m)`: n of every m neighbours stay.
-        by, scope, names, seed: which entries, as in `choose_entries`: "magnitude", "random" or
-            scores such as `movement_scores`; over all layers ("global") or in each ("tensor").
+        by: "magnitude", "random" or scores such as `movement_scores`.
+        scope: the lowest of all layers ("global") or in each ("tensor").
+        names: parameters to choose among; by default as in `choose_entries`.
+        seed: for "random".
         lock: an earlier result for this model. Its entries stay pruned and count towards
             `sparsity`; the same lock is returned, grown.
 
@@ -68,8 +71,10 @@ def regrow(lock: Hold, fraction: float, *, by: str | Mapping[str, Tensor], seed:
         regrow(lock, 0.1, by=slopes)
 
     Args:
+        lock: of `prune` or `hold`; it shrinks.
         fraction: of what `lock` holds, from 0 to 1, over all parameters together.
-        by: scores of the lock's parameters, or "random" with its `seed`.
+        by: scores of the lock's parameters, or "random".
+        seed: for "random".
     """
     if not 0 <= fraction <= 1:
         raise ValueError(f"fraction is {fraction}: it is a share, from 0 to 1")
@@ -92,6 +97,8 @@ def rewire(lock: Hold, fraction: float, gradients: Mapping[str, Tensor]) -> Hold
     that falls from 0.3 by half a cosine, until three quarters of training.
 
     Args:
+        lock: of `prune`; the same one is returned.
+        fraction: of the free entries in each parameter, from 0 to 1.
         gradients: of the loss, held entries included: `lock.gradients(loss)`.
     """
     if not 0 <= fraction <= 1:
@@ -119,6 +126,7 @@ def fisher_lock(
     forgotten faster than with nothing locked.
 
     Args:
+        model: the one whose entries stop.
         fisher: of `fisher_diagonal(model, data)`, on the task in question; parameters that it
             does not name stay free.
         fraction: share of all its entries to hold.

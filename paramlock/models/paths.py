@@ -19,6 +19,8 @@ def matching(patterns: Iterable[str], known: Iterable[str], owner: str) -> list[
     """The paths among `known` that any pattern matches, in the order of `known`.
 
     Args:
+        patterns: paths, or shell patterns of them.
+        known: the paths that there are.
         owner: what the paths belong to, for the error.
 
     Raises:
@@ -41,7 +43,9 @@ def leaves_below(patterns: Iterable[str], leaves: Iterable[str], owner: str) -> 
     """The leaves of a tree that a pattern names, themselves or a node above them.
 
     Args:
+        patterns: paths of leaves or nodes, or shell patterns of them.
         leaves: their paths; every part of one that ends at a dot is a node, "" the whole tree.
+        owner: what the leaves belong to, for the error.
 
     Raises:
         ValueError, TypeError: as `matching`.

@@ -98,7 +98,7 @@ def show_table(
 
 
 def ink_on(colour: str) -> str:
-    """ "black" or "white", whichever is easier to read on `colour`."""
+    """The name of black or white, whichever is easier to read on `colour`."""
     red, green, blue = to_rgb(colour)
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 

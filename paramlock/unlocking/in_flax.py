@@ -68,6 +68,7 @@ def reinitialise_units(
         places: layers to open; by default all where the certificate has such a lock.
         state: of an optax optimizer. What it remembers of the entries written becomes zero; those
             that `hold` holds stay as they are.
+        seed: of the weights drawn.
 
     Raises:
         ValueError: a lock in a layer without kernel or scale of its own, or with frozen ones; or
@@ -104,11 +105,14 @@ def rescale_units(
     As in torch: layer by layer from the input on, each measured after those below it.
 
     Args:
-        model, params: as for `certificate`: a linen module or an apply function with its
-            variables, or an nnx module alone.
+        model: as for `certificate`: a linen module, an apply function, or an nnx module.
+        certificate: of the same model with these parameters.
         inputs: one batch as the model takes it, of a few hundred samples or more.
         spread: standard deviation wanted; 1 leaves sigmoid and tanh their steep middle.
-        certificate, kinds, places, state: as for `reinitialise_units`.
+        kinds: locks to open, as for `reinitialise_units`.
+        places: layers to open; by default all where the certificate has such a lock.
+        state: of an optax optimizer, as for `reinitialise_units`.
+        params: variables of a linen module or an apply function; none for nnx.
 
     Raises:
         ValueError: as for `reinitialise_units`; a spread that is not positive; a layer that is

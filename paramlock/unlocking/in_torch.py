@@ -57,6 +57,7 @@ def reinitialise_units(
     or they die again.
 
     Args:
+        model: its weights are written.
         certificate: of this model, from `certificate(model, ...)`.
         kinds: locks to open: "dead", "constant", "saturated" or "zeroed".
         places: layers to open; by default all where the certificate has such a lock.
@@ -64,6 +65,7 @@ def reinitialise_units(
         inputs: one batch as the model takes it. With it the new rows are scaled so that
             pre-activations on it have mean 0 and spread 1, which He's rule only promises for inputs
             of unit size; and the change of the model's output is measured.
+        seed: of the weights drawn.
 
     Outgoing weights are left as they are, and the note says so, behind a layer of zeros, where
     zeros would only move up a layer; where they are frozen, where the
@@ -107,9 +109,13 @@ def rescale_units(
     from the input on, each measured after those below it. Without a bias the mean is left.
 
     Args:
+        model: its weights are written.
+        certificate: of this model, from `certificate(model, ...)`.
         inputs: one batch as the model takes it, of a few hundred samples or more.
         spread: standard deviation wanted; 1 leaves sigmoid and tanh their steep middle.
-        certificate, kinds, places, optimizer: as for `reinitialise_units`.
+        kinds: locks to open, as for `reinitialise_units`.
+        places: layers to open; by default all where the certificate has such a lock.
+        optimizer: what it remembers of the weights written is cleared.
 
     Raises:
         ValueError: as for `reinitialise_units`; a spread that is not positive.
@@ -144,10 +150,13 @@ def swap_activations(
     to mean 0 and `spread` first; all others keep their weights.
 
     Args:
+        model: its modules are replaced, and weights of units far out are written.
         old: class of modules to replace, `nn.ReLU` say; subclasses are not meant.
         new: called once for each, for example `lambda: nn.LeakyReLU(0.1)`. If it has parameters
             (`nn.PReLU`), hand them to the optimizer.
         inputs: one batch as the model takes it.
+        spread: root mean square wanted, and the measure of what is far out.
+        optimizer: what it remembers of the weights written is cleared.
 
     Raises:
         ValueError: no module of class `old`: functions called in `forward` (`F.relu`) cannot

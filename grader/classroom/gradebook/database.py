@@ -110,7 +110,8 @@ def _understood(url: str) -> URL:
     except ImportError as error:
         raise BatchError(
             f"The driver for {parsed.get_backend_name()} is not installed ({error}). "
-            "For PostgreSQL: pip install 'parameter-locking[postgres]'"
+            "For PostgreSQL, in the course's folder: "
+            "pip install -e '.[postgres]' -c constraints.txt"
         ) from None
     if parsed.get_backend_name() == "sqlite" and not parsed.database:
         raise BatchError(f"{url} names no file, so nothing would be kept. {ANOTHER}")
