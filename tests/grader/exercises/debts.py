@@ -13,7 +13,6 @@ DEBTS = {
     "relative_gradient": "other_wrongs beliefs annotated",
     "relative_gradient_tree": "other_wrongs annotated",
     # c02_dead_relu
-    "born_dead_probability": "unearned other_wrongs annotated",
     "dead_for_good": "unearned other_wrongs length annotated",
     "find_dead_flax_units": "other_wrongs annotated",
     "find_dead_units": "unearned other_wrongs annotated",
