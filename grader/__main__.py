@@ -13,6 +13,20 @@ import msgspec
 
 ALL_MET, NOT_ALL_MET, UNUSABLE = 0, 1, 2  # exit statuses
 
+WEAVING = """\
+Build notebooks from their sources, lessons/*.py and labs/*.py, execute and store them.
+
+What a cell of a source may say after its # %%
+  tags=["claim"]                 asserts what the lesson says; learners do not get it
+  tags=["fold"]                  its source is folded to its first line, a comment
+  tags=["nbval-ignore-output"]   what it shows may differ between machines
+  exercise="name"                stands for an exercise, in a lab
+
+Folded without a tag: the outputs of a cell that calls predict.measured, and the source of one
+that calls selfcheck. After each section come links to the exercises that practise it, and at the
+end those to the notebooks before and after.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
@@ -53,10 +67,20 @@ def _add_authors_commands(commands: Any) -> None:
     releasing.add_argument("folder", metavar="DIR", type=Path)
     releasing.set_defaults(run=_release)
 
-    weaving = commands.add_parser("weave", help="build the notebooks and the evidence books")
+    weaving = commands.add_parser(
+        "weave",
+        help="build the notebooks and the evidence books",
+        description=WEAVING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     weaving.add_argument("stems", nargs="*", metavar="NN_topic", help="only these (default: all)")
     weaving.add_argument("--check", action="store_true", help="only say what is out of date")
     weaving.add_argument("--force", action="store_true", help="overwrite notebooks worked in")
+    weaving.add_argument(
+        "--bands",
+        action="store_true",
+        help="weave nothing, but run lessons over ten seeds and record how far claims hold",
+    )
     weaving.set_defaults(run=_weave)
 
 
@@ -120,10 +144,15 @@ def _release(options: argparse.Namespace) -> int:
 
 
 def _weave(options: argparse.Namespace) -> int:
-    from grader.press.weave import WeaveError, chosen, differences, weave_all
+    from grader.press.bands import record_all
+    from grader.press.targets import WeaveError, chosen
+    from grader.press.weave import differences, weave_all
 
     try:
         picked = chosen(options.stems)
+        if options.bands:
+            record_all(picked)
+            return ALL_MET
         if options.check:
             found = [line for target in picked for line in differences(target)]
             print("\n".join(found) or f"All {len(picked)} notebooks agree with their sources.")

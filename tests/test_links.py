@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from grader.press.release import release
-from grader.press.weave import ROOT
+from tests import ROOT
 
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)")
 PAGES = ["*.md", "docs/*.md", "lessons/*.ipynb", "labs/*.ipynb", "solutions/*.ipynb"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 from pathlib import Path
 
-from grader.press.weave import ROOT
+from grader.press.targets import ROOT
 
 SKELETON = '''"""{sentence} (say what it teaches, and in which framework)."""
 

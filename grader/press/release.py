@@ -21,7 +21,7 @@ from grader.harvesting import views
 from grader.harvesting.slices import Statement, statements, take
 from grader.judging.exercise import Claim, Exercise, Misconception, standing_in
 from grader.judging.wire import encode
-from grader.press.weave import ROOT
+from grader.press.targets import ROOT
 
 WHOLE = ["course.py", "constraints.txt", "environment.yml", "pyproject.toml", "welcome.md"]
 WHOLE += ["LICENSE", "LICENSE-CONTENT", "NOTICE", "jupyter", "paramlock", "lessonkit"]

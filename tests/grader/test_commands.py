@@ -14,7 +14,7 @@ from grader.checking import registry
 from grader.checking.cited import cited_exercises
 from grader.harvesting.slices import slice_of
 from grader.press import author
-from grader.press.weave import targets
+from grader.press.targets import targets
 from grader.running.candidate import load
 from grader.running.runner import Runner
 from tests import ROOT

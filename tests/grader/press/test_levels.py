@@ -6,10 +6,10 @@ import sys
 import nbformat
 import pytest
 
-from grader.press import levels, weave
+from grader.press import executing, levels, targets, weave
 
 OTHER = "baseline"  # a processor of today is above it
-TARGETS = {target.label: target for target in weave.targets()}
+TARGETS = {target.label: target for target in targets.targets()}
 pytestmark = pytest.mark.skipif(
     not levels.honoured(), reason="this machine's libraries have no levels to choose from"
 )
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 def run_at(level, *arguments):
     return subprocess.run(
         [sys.executable, *arguments],
-        cwd=weave.ROOT,
+        cwd=targets.ROOT,
         env=levels.environment(level),
         capture_output=True,
         text=True,
@@ -37,9 +37,9 @@ for _each in [value for value in list(vars().values()) if isinstance(value, Expe
 def test_stored_outputs_hold_at_another_level_and_sliders_answer(label):
     """One run: each cell, then each slider at both ends. Labs compute nothing yet."""
     stored = nbformat.read(TARGETS[label].notebook, as_version=4).cells
-    again = weave.executed_at(OTHER, TARGETS[label], [MOVE_SLIDERS]).cells
+    again = executing.executed_at(OTHER, TARGETS[label], [MOVE_SLIDERS]).cells
     for old, new in zip(stored, again[:-1], strict=True):
-        assert weave.compared(old) == weave.compared(new), old.source
+        assert executing.compared(old) == executing.compared(new), old.source
     pictures = [int(count) for output in again[-1].outputs for count in output.text.split()]
     assert pictures or not label.startswith("lessons/")
     assert all(count > 1 for count in pictures), "moving a slider changes nothing"
@@ -64,7 +64,7 @@ def small_target(folder, *cells):
     (folder / "lessons").mkdir()
     source = folder / "lessons" / "00_small.py"
     source.write_text("\n\n".join(cells))
-    (target,) = weave.targets(folder)
+    (target,) = targets.targets(folder)
     return target
 
 
@@ -73,18 +73,18 @@ PRINTS_ITS_LEVEL = 'import os\nprint(os.environ["ATEN_CPU_CAPABILITY"])\n'
 
 def test_weaving_refuses_what_depends_on_the_processor(tmp_path):
     target = small_target(tmp_path, "# %%\nprint(1)", f"# %%\n{PRINTS_ITS_LEVEL}")
-    with pytest.raises(weave.WeaveError, match="depends on the processor") as refused:
+    with pytest.raises(targets.WeaveError, match="depends on the processor") as refused:
         weave.weave(target)
     assert "print(os.environ" in str(refused.value) and "default" in str(refused.value)
     assert not target.notebook.exists()
 
 
 def test_a_tag_says_that_it_may(tmp_path):
-    head = f'# %% tags=["{weave.NOT_COMPARED}"]\n'
+    head = f'# %% tags=["{executing.NOT_COMPARED}"]\n'
     target = small_target(tmp_path, head + PRINTS_ITS_LEVEL)
     assert weave.weave(target) and weave.differences(target) == []
     (cell,) = nbformat.read(target.notebook, as_version=4).cells
-    assert cell.metadata.tags == [weave.NOT_COMPARED]
+    assert cell.metadata.tags == [executing.NOT_COMPARED]
     assert cell.outputs[0].text == "avx2\n"
     target.source.write_text(target.source.read_text().replace(head, "# %%\n"))
     assert weave.differences(target) == ["lessons/00_small.ipynb differs from 00_small.py"]

@@ -6,9 +6,9 @@ import statistics
 import nbformat
 import pytest
 
-from grader.press import weave
+from grader.press import targets, weave
 
-TARGETS = {target.label: target for target in weave.targets()}
+TARGETS = {target.label: target for target in targets.targets()}
 LESSONS = [label for label in TARGETS if label.startswith("lessons/")]
 every_notebook = pytest.mark.parametrize("label", TARGETS)
 every_lesson = pytest.mark.parametrize("label", LESSONS)
@@ -63,7 +63,7 @@ def small_course(tmp_path):
     folder.mkdir()
     source = folder / "00_small.py"
     source.write_text("# %% [markdown]\n# # Small\n\n# %%\nprint(1)\n\n# %%\nprint(1)\n")
-    (target,) = weave.targets(tmp_path)
+    (target,) = targets.targets(tmp_path)
     return target
 
 
@@ -85,7 +85,7 @@ def test_weaving_never_overwrites_what_somebody_wrote(tmp_path):
     notebook = nbformat.read(target.notebook, as_version=4)
     notebook.cells[1].source = "my_answer = 1"
     nbformat.write(notebook, target.notebook)
-    with pytest.raises(weave.WeaveError, match="changed by hand"):
+    with pytest.raises(targets.WeaveError, match="changed by hand"):
         weave.weave(target)
     assert "my_answer" in target.notebook.read_text()
     assert weave.weave(target, force=True)
@@ -97,7 +97,7 @@ def test_weaving_never_overwrites_what_somebody_wrote(tmp_path):
 def test_a_failing_or_noisy_cell_stops_the_weave(tmp_path, code, why):
     target = small_course(tmp_path)
     target.source.write_text(f"# %%\n{code}\n")
-    with pytest.raises(weave.WeaveError, match=why):
+    with pytest.raises(targets.WeaveError, match=why):
         weave.weave(target)
     assert not target.notebook.exists()
 
