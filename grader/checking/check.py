@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from html import escape
+from io import StringIO
 from typing import Any
 
 from grader.checking import book, registry
 from grader.checking.told import Told
+from grader.judging.evidence import Observations
 from grader.judging.exercise import Exercise
-from grader.judging.feedback import Feedback
+from grader.judging.feedback import Feedback, as_code
 from grader.judging.judge import judge
 from grader.judging.run import observations
 
@@ -28,9 +32,32 @@ def check(
     exercise = _exercise(answer, name, sys._getframe(1).f_globals)
     seeds = book.PUBLIC_SEEDS if seed is None else (seed,)
     known = book.evidence(exercise, seeds)
-    seen = observations(exercise, answer, exercise.cases(seeds))
+    seen: Observations = {}
+    printed: dict[str, str] = {}
+    for case, inputs in exercise.cases(seeds).items():
+        with heard() as words:
+            seen |= observations(exercise, answer, {case: inputs})
+        if words.getvalue():
+            printed[case] = words.getvalue()
     report = judge(exercise, seen, known.reference, known.specimens)
-    return Feedback(report, exercise.note)
+    return Feedback(report, exercise.note, printed)
+
+
+@contextmanager
+def heard() -> Iterator[StringIO]:
+    """What is printed meanwhile. A debugger gets the screen back, for its prompt must be seen."""
+    screen, stop, words = sys.stdout, sys.breakpointhook, StringIO()
+
+    def stop_on_screen(*arguments: Any, **keywords: Any) -> Any:
+        sys.stdout = screen
+        return stop(*arguments, **keywords)
+
+    sys.breakpointhook = stop_on_screen
+    try:
+        with redirect_stdout(words):
+            yield words
+    finally:
+        sys.breakpointhook = stop
 
 
 def hint(answer: Callable[..., Any] | str) -> str:
@@ -47,10 +74,13 @@ class NotAnAnswer(Told, TypeError):
 
 
 class Hint(str):
-    """A text that a notebook shows without quotation marks."""
+    """A text that a notebook shows without quotation marks, and breaks between words."""
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        return f'<p style="max-width: 46em">{as_code(escape(self))}</p>'
 
 
 def _exercise(answer: Any, name: str | None, caller: Mapping[str, Any]) -> Exercise:

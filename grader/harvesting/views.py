@@ -11,12 +11,16 @@ from grader.judging.exercise import Exercise
 
 
 def stub(exercise: Exercise) -> str:
-    """Signature and docstring of the reference over a body that raises `NotAttempted`."""
+    """Signature and title of the reference over a body that raises `NotAttempted`.
+
+    The task itself stands in the text above it (see `press.specification`).
+    """
     source = inspect.getsource(exercise.reference)
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef)
-    head = source.splitlines()[function.lineno - 1 : function.body[0].end_lineno]
-    return "\n".join([*head, "    raise NotAttempted  # your code instead of this line"])
+    head = source.splitlines()[function.lineno - 1 : function.body[0].lineno - 1]
+    title = f'    """{exercise.title}"""'
+    return "\n".join([*head, title, "    raise NotAttempted  # your code instead of this line"])
 
 
 def answer(exercise: Exercise) -> list[Statement]:

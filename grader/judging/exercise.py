@@ -31,10 +31,13 @@ def call(candidate: Candidate, inputs: Inputs) -> Evidence:
 
 
 def attempt(candidate: Candidate, *arguments: Any) -> tuple[Any, Exception | None]:
-    """What the candidate returned, or the error it raised; that of a stub goes on."""
+    """What the candidate returned, or the error it raised.
+
+    That of a stub goes on, and so does a name that is not there: it is a slip and refuses nothing.
+    """
     try:
         return candidate(*arguments), None
-    except NotAttempted:
+    except (NotAttempted, NameError):
         raise
     except Exception as error:
         return None, error

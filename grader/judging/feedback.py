@@ -1,28 +1,34 @@
 """Feedback in words: one form for a terminal, one for a notebook.
 
 First the tally, then for each claim that is not met what was expected and what was seen, perhaps
-the belief behind it, last a question. A traceback is folded away under the message.
+the belief behind it, last a question. A traceback, and what the answer printed, are folded away.
 """
 
 from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from html import escape
 
 from grader.judging.judge import Outcome, Report
 
+FOLDED = ("Traceback", "Printed")
+PRINTED = 2_000  # letters of what an answer printed
 NEUTRAL, GOOD, OPEN = "#999999", "#009E73", "#E69F00"  # Okabe-Ito; the words carry the meaning
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """A report with its note, shown as HTML in a notebook and as text elsewhere."""
+    """A report with its note, shown as HTML in a notebook and as text elsewhere.
+
+    `printed` is what the answer printed, by case.
+    """
 
     report: Report
     note: str = ""
+    printed: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return as_text(self, shutil.get_terminal_size().columns)
@@ -50,14 +56,21 @@ def tally(report: Report) -> str:
 
 
 def unmet(report: Report) -> list[Outcome]:
-    """The claims to talk about; of several decided by the same sight the first stands for all."""
+    """The claims to talk about; of several with the same cause the first stands for all."""
     if report.verdict == "not attempted":
         return []
     told: dict[tuple[str, str], Outcome] = {}
     for outcome in report.outcomes:
         if outcome.verdict != "met":
-            told.setdefault((outcome.case, outcome.seen), outcome)
+            told.setdefault(_cause(outcome), outcome)
     return list(told.values())
+
+
+def _cause(outcome: Outcome) -> tuple[str, str]:
+    """What was seen in a case; of an error its kind and the lines that led to it, in any case."""
+    if outcome.verdict == "raised" and outcome.trace:
+        return outcome.seen.partition(":")[0], outcome.trace
+    return outcome.case, outcome.seen
 
 
 def question(report: Report) -> str:
@@ -80,8 +93,8 @@ def as_text(feedback: Feedback, columns: int = 80) -> str:
 
 def _wrapped(feedback: Feedback, width: int) -> Iterator[str]:
     for label, words in _paragraphs(feedback):
-        if label == "Traceback":
-            yield textwrap.indent(words.rstrip(), "    ")
+        if label in FOLDED:
+            yield textwrap.indent(f"{label}:\n{words.rstrip()}", "    ")
             continue
         start = f"{label}: "
         yield textwrap.fill(start + words, width, subsequent_indent=" " * min(len(start), 10))
@@ -103,6 +116,19 @@ def _paragraphs(feedback: Feedback) -> Iterator[tuple[str, str]]:
         yield "Question", question(report)
     if report.verdict == "met" and feedback.note:
         yield "Note", feedback.note
+    if feedback.printed:
+        yield "Printed", _prints(feedback)
+
+
+def _prints(feedback: Feedback) -> str:
+    """What the answer printed in one case: the one that is talked about, else the first."""
+    cases = [*(outcome.case for outcome in unmet(feedback.report)), *feedback.printed]
+    case = next(case for case in cases if case in feedback.printed)
+    text = feedback.printed[case].rstrip()
+    cut = text if len(text) <= PRINTED else f"{text[:PRINTED]}\n[...]"
+    others = len(feedback.printed) - 1
+    where = f"({case}{f'; {others} other cases print too' if others else ''})"
+    return f"{cut}\n{textwrap.fill(where, 36)}"  # as narrow as the narrowest terminal
 
 
 def as_html(feedback: Feedback) -> str:
@@ -118,15 +144,17 @@ def as_html(feedback: Feedback) -> str:
 
 
 def _html_paragraph(label: str, words: str) -> str:
-    if label == "Traceback":
+    if label in FOLDED:
         return (
-            "<details><summary>Traceback</summary>"
+            f"<details><summary>{label}</summary>"
             f'<pre style="white-space: pre-wrap">{escape(words)}</pre></details>'
         )
-    return f'<p style="margin: 4px 0"><strong>{escape(label)}:</strong> {_code(escape(words))}</p>'
+    return (
+        f'<p style="margin: 4px 0"><strong>{escape(label)}:</strong> {as_code(escape(words))}</p>'
+    )
 
 
-def _code(words: str) -> str:
+def as_code(words: str) -> str:
     """Text between backticks as <code>."""
     parts = words.split("`")
     return "".join(

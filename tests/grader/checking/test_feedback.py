@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, writes
+from torch.nn import BatchNorm1d
 
 from grader import NotAttempted, check, hint
 from grader.checking.registry import UnknownExercise
@@ -35,6 +36,51 @@ def test_a_traceback_shows_the_authors_frames_only():
     assert outcome.trace.count("File ") == 1
     html = as_html(feedback)
     assert html.index("your code raised") < html.index("<details>") < html.index("Traceback")
+
+
+def test_one_cause_is_told_once():
+    def misspelt(model):
+        print("seen")
+        return modle.parameters()  # noqa: F821
+
+    feedback = check(misspelt, "trainable_fraction")
+    text, html = str(feedback), as_html(feedback)
+    assert text.count("NameError") == html.count("NameError") == 1
+    assert text.count("Printed:") == text.splitlines().count("    seen") == 1
+    assert "27 other" in text
+    assert html.index("<summary>Printed") < html.index("seen\n(")
+
+
+def test_what_was_printed_is_that_of_the_case_talked_about():
+    def half(model):
+        print("half")
+        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        return sum(n for n, trainable in sizes if trainable) / sum(n for n, _ in sizes)
+
+    def eager(model):
+        print("eager")
+        return (
+            0.5 if any(isinstance(part, BatchNorm1d) for part in model.modules()) else half(model)
+        )
+
+    printed = str(check(eager, "trainable_fraction")).partition("Printed:")[2]
+    assert "eager" in printed and "half" not in printed
+
+
+def test_a_debugger_gets_the_screen_back(monkeypatch):
+    screens = []
+    monkeypatch.setattr(sys, "breakpointhook", lambda: screens.append(sys.stdout))
+    screen = sys.stdout
+
+    def stops(model):
+        breakpoint()
+
+    check(stops, "trainable_fraction")
+    assert screens and all(one is screen for one in screens)
+
+
+def test_a_hint_breaks_between_words():
+    assert hint("trainable_fraction")._repr_html_().startswith("<p")
 
 
 def test_the_traceback_of_a_recursion_shows_its_end_only():
