@@ -1,16 +1,20 @@
 """What all tests share: one thread each, groups that run together, figures shown at the end.
 
 Where several processes share the tests (`-n`), a *group* stays in one of them: a notebook, the laws
-over one exercise, otherwise a module. After a group, what JAX compiled for it is let go.
+over one exercise, otherwise a module. After a group, what JAX compiled for it is let go, and what
+was kept for the learner.
 
 It stands beside the notebooks, not in `tests`, so that pytest reads it for a single notebook too.
 """
 
+import atexit
 import gc
 import os
 import re
+import shutil
 import signal
 import sys
+import tempfile
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -19,6 +23,10 @@ from tests import ROOT
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; children inherit it
 
+# A learner who has done nothing: what a notebook shows must not depend on a guess that was kept.
+os.environ["COURSE_STATE"] = tempfile.mkdtemp(prefix="learner-")
+atexit.register(shutil.rmtree, os.environ["COURSE_STATE"], ignore_errors=True)
+
 
 # A shell that starts the tests in its background has them ignore Ctrl-C, and so would every
 # program they start; some tests press it.
@@ -26,7 +34,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 LONG = {
-    "a browser": ["tests/test_browser.py"],
+    "a browser": ["tests/test_browser.py", "tests/test_browser_forms.py"],
     "notebooks": ["lessons", "labs", "solutions", "tests/grader/press/test_levels.py"],
     "set-up": ["tests/test_bootstrap.py"],
     "batches, gradebooks and clusters": ["tests/grader/classroom"],
@@ -72,6 +80,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_runtest_teardown(item, nextitem):
     ends = nextitem is None or group_of(item.nodeid) != group_of(nextitem.nodeid)
+    if ends:
+        shutil.rmtree(os.environ["COURSE_STATE"], ignore_errors=True)
     if ends and "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
         gc.collect()

@@ -15,7 +15,12 @@ from tests import ROOT
 BELOW = {
     "lessons": ["lessonkit", "paramlock"],
     "labs": ["grader", "paramlock"],
-    "lessonkit": ["paramlock"],
+    "lessonkit": ["lessonkit.predict", "lessonkit.selfcheck", "paramlock"],
+    "lessonkit.predict": ["lessonkit.form_widget", "lessonkit.state"],
+    "lessonkit.selfcheck": ["lessonkit.form_widget", "lessonkit.state"],
+    "lessonkit.form_widget": ["lessonkit.forms", "paramlock.pictures"],
+    "lessonkit.forms": [],
+    "lessonkit.state": [],
     "grader.__main__": ["grader.classroom", "grader.press"],
     "grader": ["grader.checking"],
     "grader.classroom": ["grader.sandbox", "grader.press"],
