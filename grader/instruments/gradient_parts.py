@@ -55,11 +55,16 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "another layer": case(drawn(), "body.layer10"),
         "a part of two layers": case(drawn(), "body"),
         "the head": case(drawn(), "head"),
+        "the head, where the body has one as well": case(
+            {"body": {"layer1": layer(rng), "head": layer(rng)}, "head": layer(rng)}, "head"
+        ),
+        "the whole": case(drawn(), ""),
         "a part without a gradient": case(tree(nothing, layer(rng), layer(rng)), kind="none"),
         "another layer without a gradient": case(
             tree(layer(rng), nothing, layer(rng)), kind="none"
         ),
         "every gradient is zero": case(tree(zeros, zeros, zeros), kind="zero"),
+        "the whole, every gradient zero": case(tree(zeros, zeros, zeros), "", "zero"),
         "gradients near 1e-25": case(drawn(1e-25), kind="scale"),
         "gradients near 1e25": case(drawn(1e25), kind="scale"),
         "gradients near 300 in float16": case(drawn(300.0, "float16"), kind="scale"),
@@ -167,17 +172,13 @@ REST = (
     "come out.",
     "What should the answer be where the part is the whole network?",
 )
-FLOAT32 = (
-    "Float32 has room enough for every norm.",
-    "It ends near 1e38 and 1e-45. The squares of 1e25 and of 1e-25 lie outside, and come out as "
-    "infinity and as 0.",
-    "How small may an entry be so that its square is still a float32?",
-)
 PRECISION = (
-    "The precision of the gradient is good enough for its norm.",
-    "A norm squares its entries, and it adds up. The square of 1e-25 is no float32, that of 1e25 "
-    "is infinite there, and so is that of 300 in float16.",
-    "In which precision is each entry squared in your code, and each sum taken?",
+    "A precision that holds the entries holds their norm, too.",
+    "A norm squares its entries, and it adds up. The square of 300 is infinite in float16, and in "
+    "float32 the squares of 1e25 and of 1e-25 come out as infinity and as 0. Float64 has room for "
+    "those two, and none for the squares of 1e200 and of 1e-200.",
+    "In which precision is each entry squared in your code, and how small and how large may it be "
+    "there?",
 )
 BEGINNING = (
     "What begins with the path lies below it.",

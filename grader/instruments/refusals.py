@@ -20,6 +20,7 @@ def refusal(
     *arguments: Any,
     fitting: type[Exception] | tuple[type[Exception], ...] = ValueError,
     naming: Sequence[str] = (),
+    sparing: Sequence[str] = (),
     returned: Callable[[Any], Any] = plain,
 ) -> str:
     """How the call ended, to be read after "there was".
@@ -29,6 +30,7 @@ def refusal(
         *arguments: what it is called with.
         fitting: the kinds of error that the task asks for.
         naming: texts that the error's message has to hold.
+        sparing: texts that it must not hold.
         returned: what to tell of something that was returned in place of an error.
     """
     answer, error = attempt(candidate, *arguments)
@@ -37,10 +39,12 @@ def refusal(
     if not isinstance(error, fitting):
         return _with_article(type(error).__name__)
     missing = [text for text in naming if text not in str(error)]
+    more = [text for text in sparing if text in str(error)]
     kinds = fitting if isinstance(fitting, tuple) else (fitting,)
     kind = next(kind for kind in kinds if isinstance(error, kind))
-    words = f"{_with_article(kind.__name__)} that does not name {' and '.join(missing)}"
-    return words if missing else FITTING
+    faults = [f"does not name {' and '.join(missing)}"] if missing else []
+    faults += [f"names {' and '.join(more)} as well"] if more else []
+    return f"{_with_article(kind.__name__)} that {' and '.join(faults)}" if faults else FITTING
 
 
 def _with_article(name: str) -> str:

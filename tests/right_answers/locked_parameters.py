@@ -49,7 +49,7 @@ def divide_by_the_largest_entry(model, epsilon):
 def collect_in_a_loop(model, epsilon):
     named = list(model.named_parameters())
     for name, p in named:
-        if p.grad is not None and not math.isfinite(p.grad.abs().sum()):
+        if p.grad is not None and not math.isfinite(p.grad.double().abs().sum()):
             raise ValueError(f"{name} has a gradient that is not finite")
     whole = sum(0 if p.grad is None else p.grad.double().pow(2).sum().item() for _, p in named)
     locked = []

@@ -1,32 +1,41 @@
 """Which parameters of a torch model are locked at epsilon, by their relative gradient."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from grader.instruments.torch_nets import LAYERS, net, texts
-from grader.judging.exercise import Claim, Exercise, Misconception, attempt, error_name
+from grader.instruments import torch_cases
+from grader.instruments.refusals import refusal, refused
+from grader.instruments.torch_nets import LAYERS, texts
+from grader.instruments.words import named_alike
+from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 
 def locked_parameters(model, epsilon):
     """Name the parameters whose relative gradient is below epsilon.
 
     The relative gradient of a parameter is the norm of its gradient over the norm of the whole
-    model's gradient. Norms run over all entries, which may be as small as float32 can hold. A
-    parameter without a gradient (None) has the relative gradient 0. If the whole gradient is
-    zero, every parameter is locked.
+    model's gradient. Norms run over all entries, which may be as small or as large as float32 can
+    hold. A parameter without a gradient (None) has the relative gradient 0. A gradient that is
+    there counts, even if its parameter has been frozen since, and that of a parameter that two
+    modules share counts once. If the whole gradient is zero, every parameter is locked.
 
     Args:
         model: a ``torch.nn.Module`` on the CPU after a backward pass; float32.
-        epsilon: a number between 0 and 1.
+        epsilon: a number between 0 and 1. It may be very small.
 
     Returns:
         A tuple of names as in ``model.named_parameters()``, in any order: those whose relative
         gradient is less than ``epsilon``. Equal to ``epsilon`` is not locked.
 
     Raises:
-        ValueError: a gradient holds a NaN or an infinity. The message names a parameter it is in.
+        ValueError: a gradient holds a NaN or an infinity. The message names a parameter it is in,
+            and none whose gradient is finite.
     """
     norms = {name: 0.0 for name, _ in model.named_parameters()}
     for name, parameter in model.named_parameters():
@@ -39,331 +48,251 @@ def locked_parameters(model, epsilon):
 
 
 NAMES = ["body.first", "body.second", "inner", "outer", "left", "right", "top", "tail", "head"]
-SHAPES = {
-    f"{path}.{kind}": shape
-    for path, (_, inputs, units) in LAYERS.items()
-    for kind, shape in (("weight", (units, inputs)), ("bias", (units,)))
-}
+FADING = np.array([2e-5, 1e-5, 6e-3, 3e-3, 1.0, 0.5])
 
 
-def challenge(rng):
-    def gradients(*norms):
-        """A gradient of each of these norms, in a random direction; None for None."""
-        pairs = zip(SHAPES.items(), norms, strict=True)
-        return {name: _directed(rng, shape, norm) for (name, shape), norm in pairs}
+def challenge(rng: np.random.Generator) -> Challenge:
+    def case(
+        kind: str, norms: Sequence[float | None], epsilon: float = 1e-3, **more: Any
+    ) -> Inputs:
+        """`norms`: those of the gradients in order, weight and bias of each layer, or None."""
+        paths = rng.choice(NAMES, 3, replace=False).tolist()
+        special = {"spread": "random", "broken": None, "norms": norms, "epsilon": epsilon}
+        layers = dict(zip(paths, LAYERS.values(), strict=True))
+        return torch_cases.case(rng, layers, kind=kind, **special | more)
 
-    def case(given, epsilon=1e-3, kind="plain", broken=None):
-        inputs = {"gradients": given, "epsilon": epsilon, "kind": kind, "broken": broken}
-        return _renamed(inputs, rng.permutation(NAMES).tolist())
+    def fading(kind: str, scale: float = 1.0, **more: Any) -> Inputs:
+        return case(kind, (scale * FADING * rng.uniform(0.8, 1.2, 6)).tolist(), **more)
 
-    def breaking(value):
-        given, where = fading(), str(rng.choice(list(SHAPES)))
-        given[where].flat[rng.integers(given[where].size)] = value
-        return case(given, kind="broken", broken=where)
+    def breaking(value: float) -> Inputs:
+        return fading("broken", broken=[int(rng.integers(6)), value])
 
-    def fading(scale=1.0):
-        norms = np.array([2e-5, 1e-5, 6e-3, 3e-3, 1.0, 0.5]) * rng.uniform(0.8, 1.2, 6)
-        return gradients(*(scale * norms))
+    def with_frozen(layer: int, inputs: Inputs) -> Inputs:
+        return {**inputs, "frozen": [list(inputs["layers"])[layer]]}
 
-    level = gradients(*[1.0] * 6)
-    level["body.second.weight"] = np.full((4, 4), 5e-4, np.float32)  # share 9e-4
-    units = {name: _unit(shape) for name, shape in SHAPES.items()}
-    units |= dict.fromkeys(rng.choice(list(SHAPES), 2, replace=False).tolist())
+    def with_tied(inputs: Inputs) -> Inputs:
+        first, second, third = inputs["layers"]
+        layers = {first: ["Linear", 4, 4], second: ["Linear", 4, 4], third: ["Linear", 4, 2]}
+        return {**inputs, "layers": layers, "tied": [[f"{first}.weight", f"{second}.weight"]]}
+
+    none_at = rng.choice(6, 2, replace=False)
+    two_missing = [None if place in none_at else 1.0 for place in range(6)]
     return {
-        "a gradient that fades": case(fading()),
-        "sixteen small entries, epsilon 0.0008": case(level, 8e-4),
-        "two small entries": case(gradients(1, 1, 1, 1, 1, 8e-4)),
-        "the loss times 10,000": case(fading(1e4), kind="scale"),
-        "late in training, all gradients small": case(fading(1e-5), kind="scale"),
-        "all gradients below 1e-22": case(fading(1e-22), kind="scale"),
-        "four norms of 1, two gradients of None, epsilon 0.5": case(units, 0.5, "edge"),
-        "four norms of 1, two gradients of None, epsilon 0.6": case(units, 0.6),
-        "a frozen layer": case(gradients(None, None, 0.5, 0.1, 1, 1), kind="none"),
-        "every gradient is zero": case(
-            {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}, kind="none"
+        "a gradient that fades": fading("plain"),
+        "sixteen small entries, epsilon 0.0012": case(  # a share of 0.0014
+            "plain", [0, 1, 2e-3, 0, 0, 1], 1.2e-3, spread="even"
         ),
+        "two small entries": case("plain", [1, 1, 1, 1, 1, 8e-4]),
+        "epsilon 1e-12": case("plain", [4e-12, 2e-13, 3e-9, 1e-13, 1, 1], 1e-12),
+        "a layer frozen after the backward pass": with_frozen(2, fading("plain")),
+        "a weight that two layers share, epsilon 0.63": with_tied(
+            case("plain", [1.0, None, None, 1.0, None], 0.63)
+        ),
+        "the loss times 10,000": fading("scale", 1e4),
+        "late in training, all gradients small": fading("scale", 1e-5),
+        "all gradients below 1e-37": fading("scale", 1e-38),
+        "gradients up to 3e38": fading("scale", 2.4e38),
+        "four norms of 1, two gradients of None, epsilon 0.5": case(
+            "edge", two_missing, 0.5, spread="one"
+        ),
+        "four norms of 1, two gradients of None, epsilon 0.55": case("plain", two_missing, 0.55),
+        "four norms of 1, two gradients of None, epsilon 0.6": case("plain", two_missing, 0.6),
+        "a frozen layer": with_frozen(0, case("none", [None, None, 0.5, 0.1, 1, 1])),
+        "every gradient is zero": case("none", [0.0] * 6),
+        "no gradient anywhere": case("none", [None] * 6),
         "a NaN": breaking(np.nan),
         "an infinity": breaking(np.inf),
         "minus infinity": breaking(-np.inf),
     }
 
 
-def _renamed(inputs, names):
-    """The same case for a model whose layers bear the first of these names."""
-    layers = dict(zip(LAYERS, names, strict=False))
-
-    def renamed(parameter):
-        layer, _, kind = parameter.rpartition(".")
-        return f"{layers[layer]}.{kind}"
-
-    return {
-        **inputs,
-        "layers": {layers[layer]: made for layer, made in LAYERS.items()},
-        "gradients": {renamed(name): given for name, given in inputs["gradients"].items()},
-        "broken": inputs["broken"] and renamed(inputs["broken"]),
-    }
-
-
-def _directed(rng, shape, norm):
-    if norm is None:
-        return None
-    direction = rng.normal(size=shape)
-    return (norm * direction / np.linalg.norm(direction)).astype(np.float32)
-
-
-def _unit(shape):
-    one = np.zeros(shape, np.float32)
-    one.flat[0] = 1
-    return one
+def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
+    model = torch_cases.built(inputs)
+    rng = np.random.default_rng(inputs["seed"])
+    for parameter, norm in zip(model.parameters(), inputs["norms"], strict=True):
+        parameter.grad = None if norm is None else _gradient(rng, parameter, norm, inputs["spread"])
+    names, epsilon = [name for name, _ in model.named_parameters()], inputs["epsilon"]
+    if inputs["broken"]:
+        place, value = inputs["broken"]
+        broken = names.pop(place)
+        entries = model.get_parameter(broken).grad.view(-1)
+        entries[rng.integers(len(entries))] = value
+        ending = refusal(
+            candidate, model, epsilon, naming=[broken], sparing=names, returned=lambda _: "names"
+        )
+        return {"kind": inputs["kind"], "ending": ending}
+    named = texts(candidate(model, epsilon))
+    if not isinstance(named, list):
+        return {"kind": inputs["kind"], "locked": named, "more": []}
+    more = sorted(set(named) - set(names))
+    return {"kind": inputs["kind"], "locked": {n: n in named for n in names}, "more": more}
 
 
-def observe(candidate, inputs):
-    model = net(inputs["layers"], seed=0)
-    for name, gradient in inputs["gradients"].items():
-        parameter = model.get_parameter(name)
-        parameter.grad = None if gradient is None else torch.tensor(gradient)
-    evidence = {"kind": inputs["kind"], "locked": None, "error": None, "named": None}
-    if inputs["kind"] != "broken":
-        return evidence | {"locked": _sorted(candidate(model, inputs["epsilon"]))}
-    return evidence | _refusal(candidate, model, inputs)
+def _gradient(rng: np.random.Generator, like: Tensor, norm: float, spread: str) -> Tensor:
+    """A gradient of this norm: in a random direction, of entries of one size, or of one entry."""
+    signs = rng.choice([-1.0, 1.0], like.shape)
+    if spread == "one":
+        signs.flat[1:] = 0
+    direction = rng.normal(size=like.shape) if spread == "random" else signs
+    return torch.tensor(norm * direction / np.linalg.norm(direction), dtype=torch.float32)
 
 
-def _sorted(returned):
-    names = texts(returned)
-    return sorted(names) if isinstance(names, list) else names
+def _named(seen: Evidence, expected: Evidence) -> Finding:
+    ours, right = (
+        [name for name, is_locked in one["locked"].items() if is_locked] + one["more"]
+        for one in (seen, expected)
+    )
+    return named_alike(ours, right)
 
 
-def _refusal(candidate, model, inputs):
-    """What came where an error should come; what was returned does not matter then."""
-    _, error = attempt(candidate, model, inputs["epsilon"])
-    if error is None:
-        return {"error": "no error"}
-    named = inputs["broken"] if inputs["broken"] in str(error) else None
-    return {"error": error_name(error), "named": named}
-
-
-def names_what_is_below(seen, expected):
+@claim(3, "Which two norms do you compare, and over which entries?", of_kind("plain"))
+def names_what_is_below(seen: Evidence, expected: Evidence) -> Finding:
     """The answer names each parameter whose relative gradient is below epsilon, and no other."""
-    return _names(seen, expected) if expected["kind"] == "plain" else None
+    return _named(seen, expected)
 
 
-def does_not_depend_on_scale(seen, expected):
+@claim(2, "What happens to your numbers if the loss is multiplied?", of_kind("scale"))
+def does_not_depend_on_scale(seen: Evidence, expected: Evidence) -> Finding:
     """The size of the gradients as a whole does not matter: only shares count."""
-    return _names(seen, expected) if expected["kind"] == "scale" else None
+    return _named(seen, expected)
 
 
-def is_strict(seen, expected):
+@claim(1, "On which side of your comparison does equality fall?", of_kind("edge"))
+def is_strict(seen: Evidence, expected: Evidence) -> Finding:
     """A relative gradient equal to epsilon is not locked."""
-    return _names(seen, expected) if expected["kind"] == "edge" else None
+    return _named(seen, expected)
 
 
-def lists_what_has_no_gradient(seen, expected):
+@claim(2, "What does your code make of None, and of 0 over 0?", of_kind("none"))
+def lists_what_has_no_gradient(seen: Evidence, expected: Evidence) -> Finding:
     """A parameter without a gradient is locked, and so is everything where all is zero."""
-    return _names(seen, expected) if expected["kind"] == "none" else None
+    return _named(seen, expected)
 
 
-def refuses_what_is_no_number(seen, expected):
+@claim(
+    3,
+    "Which test tells numbers from NaN and infinity?",
+    of_kind("broken"),
+    needs=names_what_is_below,
+)
+def refuses_what_is_no_number(seen: Evidence, expected: Evidence) -> Finding:
     """A NaN or an infinity in a gradient raises a ValueError that names the parameter."""
-    if expected["error"] is None:
-        return None
-    if seen["error"] != "ValueError":
-        return False, f"{seen['error']} was raised".replace("no error was", "nothing was")
-    named = seen["named"] == expected["named"]
-    held = "names" if named else "does not name"
-    return named, f"the ValueError {held} {expected['named']}"
+    return refused(seen["ending"])
 
 
-def _names(seen, expected):
-    ours, right = set(seen["locked"]), set(expected["locked"])
-    missing = f"you leave out {', '.join(sorted(right - ours))}" if right - ours else ""
-    more = f"you name {', '.join(sorted(ours - right))}" if ours - right else ""
-    return ours == right, "; ".join(filter(None, (missing, more))) or f"you name {len(ours)}"
+def refuse(name: str) -> None:
+    raise ValueError(f"{name} has a gradient that is not finite")
 
 
-def _norms(model, norm=lambda g: g.double().norm().item()):
-    """A number for each gradient, 0 where there is none."""
-    named = model.named_parameters()
-    return {name: 0.0 if p.grad is None else norm(p.grad) for name, p in named}
+def listed_below(
+    model: nn.Module,
+    epsilon: float,
+    asked: Part = lambda parameter: True,
+    refuse: Part = refuse,
+    norm: Part = lambda gradient: gradient.double().norm().item(),
+    whole: Part = lambda norm, gradients: norm(torch.cat(gradients)),
+    is_below: Part = lambda norm, whole, epsilon: not whole or norm / whole < epsilon,
+) -> tuple[str, ...]:
+    """The right answer in parts."""
+    flat = {n: p.grad.flatten() for n, p in model.named_parameters() if p.grad is not None}
+    for name, gradient in flat.items():
+        if not gradient.isfinite().all():
+            refuse(name)
+    total = whole(norm, list(flat.values())) if flat else 0.0
+    norms = {
+        n: norm(flat[n]) if n in flat else 0.0 for n, p in model.named_parameters() if asked(p)
+    }
+    return tuple(n for n, value in norms.items() if is_below(value, total, epsilon))
 
 
-def _check(model):
-    for name, p in model.named_parameters():
-        if p.grad is not None and not p.grad.isfinite().all():
-            raise ValueError(name)
+def refuse_without_a_name(name: str) -> None:
+    raise ValueError("the norm of the gradient is not finite")
 
 
-def _below(numbers, whole, epsilon):
-    return tuple(n for n, value in numbers.items() if whole == 0 or value / whole < epsilon)
-
-
-def compare_with_a_fixed_number(model, epsilon):
-    _check(model)
-    return tuple(name for name, norm in _norms(model).items() if norm < epsilon)
-
-
-def include_epsilon(model, epsilon):
-    _check(model)
-    norms = _norms(model)
-    whole = math.hypot(*norms.values())
-    return tuple(n for n, norm in norms.items() if whole == 0 or norm / whole <= epsilon)
-
-
-def square_in_float32(model, epsilon):
-    _check(model)
-    squares = _norms(model, lambda g: g.square().sum().item())
-    return _below({n: s**0.5 for n, s in squares.items()}, sum(squares.values()) ** 0.5, epsilon)
-
-
-def trust_the_comparison(model, epsilon):
-    norms = _norms(model)
-    return _below(norms, math.sqrt(sum(norm**2 for norm in norms.values())), epsilon)
-
-
-def refuse_without_a_name(model, epsilon):
-    norms = _norms(model)
-    whole = math.sqrt(sum(norm**2 for norm in norms.values()))
-    if not math.isfinite(whole):
-        raise ValueError("the norm of the gradient is not finite")
-    return _below(norms, whole, epsilon)
-
-
-def pass_over_none(model, epsilon):
-    _check(model)
-    norms = _norms(model)
-    given = [name for name, p in model.named_parameters() if p.grad is not None]
-    below = _below(norms, math.hypot(*norms.values()), epsilon)
-    return tuple(name for name in below if name in given)
-
-
-def compare_per_entry(model, epsilon):
-    _check(model)
-    means = _norms(model, lambda g: g.double().square().mean().sqrt().item())
-    given = [p.grad for p in model.parameters() if p.grad is not None]
-    count = sum(g.numel() for g in given)
-    whole = math.hypot(*_norms(model).values()) / math.sqrt(count)
-    return _below(means, whole, epsilon)
-
-
-def compare_the_largest_entries(model, epsilon):
-    _check(model)
-    largest = _norms(model, lambda g: g.abs().max().item())
-    return _below(largest, max(largest.values()), epsilon)
-
-
-def compare_with_the_largest(model, epsilon):
-    _check(model)
-    norms = _norms(model)
-    return _below(norms, max(norms.values()), epsilon)
-
-
-def add_up_the_norms(model, epsilon):
-    _check(model)
-    norms = _norms(model)
-    return _below(norms, sum(norms.values()), epsilon)
-
-
-def compare_squares(model, epsilon):
-    _check(model)
-    squares = {name: norm**2 for name, norm in _norms(model).items()}
-    return _below(squares, sum(squares.values()), epsilon)
-
-
-def find_nothing_in_zeros(model, epsilon):
-    _check(model)
-    norms = _norms(model)
-    whole = math.hypot(*norms.values())
-    return _below(norms, whole, epsilon) if whole else ()
-
+believing = beliefs_about(listed_below)
+BELIEFS = (
+    believing(
+        "A gradient below some fixed size is a lock.",
+        "Multiply the loss by a number and all gradients grow with it, though nothing about the "
+        "network has changed.",
+        "With what do you compare a norm, if not with a fixed number?",
+        is_below=lambda norm, whole, epsilon: norm < epsilon,
+    ),
+    believing(
+        "Below epsilon includes epsilon.",
+        "The definition is strict. Four equal tensors hold a half of the norm each, and at 0.5 "
+        "none of them is below.",
+        "Which of < and <= does the docstring ask for?",
+        is_below=lambda norm, whole, epsilon: not whole or norm / whole <= epsilon,
+    ),
+    believing(
+        "Float32 is good enough for the norm of a float32 gradient.",
+        "The squares of 1e-25 and of 1e25 are no float32. The norm comes out as 0 although no "
+        "entry is 0, or as infinity although each is finite.",
+        "What is the smallest square your code has to represent, and in which precision?",
+        norm=lambda gradient: gradient.square().sum().sqrt().item(),
+    ),
+    believing(
+        "A gradient that is broken would show as a small or a large number.",
+        "Every comparison with NaN is false, so a network full of NaN has no lock at all.",
+        "What would tell you that a number is finite, before you compare it?",
+        refuse=lambda name: None,
+    ),
+    believing(
+        "The caller can find the broken gradient without its name.",
+        "It may be in any of all the parameters, and you know which one it is in.",
+        "Can the check be made where the name is still at hand?",
+        refuse=refuse_without_a_name,
+    ),
+    believing(
+        "What has no gradient is not part of the question.",
+        "No gradient reaches it, and that is the lock in its purest form: a share of 0.",
+        "What is 0 compared with any epsilon above 0?",
+        asked=lambda parameter: parameter.grad is not None,
+    ),
+    believing(
+        "Tensors of different sizes are compared per entry.",
+        "That is a sensible number and another definition. The norm grows with the count.",
+        "By which counts do you divide, and does the docstring name any?",
+        norm=lambda gradient: gradient.double().square().mean().sqrt().item(),
+    ),
+    believing(
+        "The largest entry stands for the tensor.",
+        "A norm counts every entry: sixteen entries of 0.0005 have a norm of 0.002.",
+        "How does your number change if all but one entry become zero?",
+        norm=lambda gradient: gradient.abs().max().item(),
+    ),
+    believing(
+        "The whole is as large as its largest part.",
+        "Four norms of 1 make a whole of 2. Compared with the largest, each share is 1.",
+        "How do the squares of the parts make up the whole?",
+        whole=lambda norm, gradients: max(map(norm, gradients)),
+    ),
+    believing(
+        "The whole is the sum of the norms.",
+        "Squares add, norms do not: four norms of 1 make 2 and not 4.",
+        "What is the length of the vector that holds the entries of all tensors?",
+        whole=lambda norm, gradients: sum(map(norm, gradients)),
+    ),
+    believing(
+        "A share of the squares is a share of the norm.",
+        "It is that share squared: 0.01 becomes 0.0001, and too much falls below epsilon.",
+        "Which root is still to be taken?",
+        is_below=lambda norm, whole, epsilon: not whole or (norm / whole) ** 2 < epsilon,
+    ),
+    believing(
+        "Where every gradient is zero, nothing stands out, so nothing is locked.",
+        "No parameter gets a gradient, and none will move by it. (Of tensors, 0 / 0 is NaN, and "
+        "NaN is below nothing.)",
+        "What share do you give a parameter whose gradient is zero?",
+        is_below=lambda norm, whole, epsilon: bool(whole) and norm / whole < epsilon,
+    ),
+)
 
 EXERCISE = Exercise(
     reference=locked_parameters,
     challenge=challenge,
     observe=observe,
-    claims=(
-        Claim(names_what_is_below, 3, "Which two norms do you compare, and over which entries?"),
-        Claim(
-            does_not_depend_on_scale, 2, "What happens to your numbers if the loss is multiplied?"
-        ),
-        Claim(is_strict, 1, "On which side of your comparison does equality fall?"),
-        Claim(lists_what_has_no_gradient, 2, "What does your code make of None, and of 0 over 0?"),
-        Claim(refuses_what_is_no_number, 3, "Which test tells numbers from NaN and infinity?"),
-    ),
-    misconceptions=(
-        Misconception(
-            "A gradient below some fixed size is a lock.",
-            "Multiply the loss by a number and all gradients grow with it, though nothing about "
-            "the network has changed.",
-            "With what do you compare a norm, if not with a fixed number?",
-            compare_with_a_fixed_number,
-        ),
-        Misconception(
-            "Below epsilon includes epsilon.",
-            "The definition is strict. Four equal tensors hold a half of the norm each, and at "
-            "0.5 none of them is below.",
-            "Which of < and <= does the docstring ask for?",
-            include_epsilon,
-        ),
-        Misconception(
-            "Float32 is good enough for the norm of a float32 gradient.",
-            "The square of 1e-25 is no float32. The norm comes out as 0 although no entry is 0.",
-            "What is the smallest square your code has to represent, and in which precision?",
-            square_in_float32,
-        ),
-        Misconception(
-            "A gradient that is broken would show as a small or a large number.",
-            "Every comparison with NaN is false, so a network full of NaN has no lock at all.",
-            "What would tell you that a number is finite, before you compare it?",
-            trust_the_comparison,
-        ),
-        Misconception(
-            "It is enough to know that something is not finite.",
-            "The caller has to find it among all parameters. You know which one it is in.",
-            "Can the check be made where the name is still at hand?",
-            refuse_without_a_name,
-        ),
-        Misconception(
-            "What has no gradient is not part of the question.",
-            "No gradient reaches it, and that is the lock in its purest form: a share of 0.",
-            "What is 0 compared with any epsilon above 0?",
-            pass_over_none,
-        ),
-        Misconception(
-            "Tensors of different sizes are compared per entry.",
-            "That is a sensible number and another definition. The norm grows with the count.",
-            "By which counts do you divide, and does the docstring name any?",
-            compare_per_entry,
-        ),
-        Misconception(
-            "The largest entry stands for the tensor.",
-            "A norm counts every entry: sixteen entries of 0.0005 have a norm of 0.002.",
-            "How does your number change if all but one entry become zero?",
-            compare_the_largest_entries,
-        ),
-        Misconception(
-            "The whole is as large as its largest part.",
-            "Four norms of 1 make a whole of 2. Compared with the largest, each share is 1.",
-            "How do the squares of the parts make up the whole?",
-            compare_with_the_largest,
-        ),
-        Misconception(
-            "The whole is the sum of the norms.",
-            "Squares add, norms do not: four norms of 1 make 2 and not 4.",
-            "What is the length of the vector that holds the entries of all tensors?",
-            add_up_the_norms,
-        ),
-        Misconception(
-            "A share of the squares is a share of the norm.",
-            "It is that share squared: 0.01 becomes 0.0001, and too much falls below epsilon.",
-            "Which root is still to be taken?",
-            compare_squares,
-        ),
-        Misconception(
-            "Where every gradient is zero, nothing stands out, so nothing is locked.",
-            "No parameter gets a gradient, and none will move by it.",
-            "What share do you give a parameter whose gradient is zero?",
-            find_nothing_in_zeros,
-        ),
-    ),
     hints=(
         "First make a dict from name to norm, with 0 for None. Then the whole, then the shares.",
         "p.grad.double().norm() squares in float64. math.isfinite tells a number from NaN and "

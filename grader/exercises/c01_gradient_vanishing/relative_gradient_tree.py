@@ -1,15 +1,19 @@
 """The relative gradient of a part of a pytree (JAX), the twin of `relative_gradient`."""
 
 import math
+import operator
+from collections.abc import Sequence
 from functools import reduce
-from operator import getitem
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from grader.instruments import gradient_parts as parts
-from grader.judging.exercise import Exercise, Misconception
+from grader.instruments.gradient_parts import CLAIMS as CLAIMS
+from grader.judging.exercise import Exercise, beliefs_about
+from grader.judging.terms import Candidate, Evidence, Inputs, Part
 
 
 def relative_gradient_tree(gradients, path):
@@ -25,7 +29,8 @@ def relative_gradient_tree(gradients, path):
     Args:
         gradients: nested dict of ``jax.Array``, float32 or float16, or None, as ``jax.grad``
             returns it.
-        path: tuple of keys that leads to a node, such as ``("body", "layer1")``.
+        path: tuple of keys that leads from the top to a node, such as ``("body", "layer1")``; the
+            empty tuple leads to the whole.
 
     Returns:
         A number from 0 to 1, accurate to one part in ten thousand. The tree stays as it is.
@@ -45,136 +50,103 @@ def relative_gradient_tree(gradients, path):
 challenge = parts.challenge
 
 
-def observe(candidate, inputs):
+def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     gradients = jax.tree.map(jnp.asarray, inputs["gradients"])
-    path = tuple(inputs["path"].split("."))
+    path = tuple(filter(None, inputs["path"].split(".")))
     return parts.left_behind(
         lambda: candidate(gradients, path), lambda: _bytes(gradients), inputs["kind"]
     )
 
 
-def _bytes(gradients):
+def _bytes(gradients: parts.Tree) -> dict[str, bytes | None]:
     leaves = parts.leaves(gradients)
     return {"/".join(k): None if v is None else np.asarray(v).tobytes() for k, v in leaves}
 
 
-def _node(gradients, path):
-    return reduce(getitem, path, gradients)
+Path = tuple[str, ...]
 
 
-def _arrays(gradients, path=()):
-    leaves = jax.tree.leaves(_node(gradients, path))
-    return [np.asarray(leaf, np.float64) for leaf in leaves]
+def below(gradients: parts.Tree, path: Path) -> list[jax.Array]:
+    return jax.tree.leaves(reduce(operator.getitem, path, gradients))
 
 
-def _norm(arrays):
-    return math.hypot(*(float(np.linalg.norm(array)) for array in arrays))
+def in_float64(leaf: jax.Array) -> float:
+    return float(np.linalg.norm(np.asarray(leaf, np.float64)))
 
 
-def add_up_the_norms(gradients, path):
-    part, whole = (sum(map(np.linalg.norm, _arrays(gradients, p))) for p in (path, ()))
-    return parts.over(part, whole)
+def shared_out(
+    gradients: parts.Tree,
+    path: Path,
+    part: Part = below,
+    whole: Part = lambda gradients, path: below(gradients, ()),
+    size: Part = in_float64,
+    norm: Part = lambda leaves, size: math.hypot(*map(size, leaves)),
+    over: Part = parts.over,
+) -> float:
+    """The right answer in parts."""
+    return over(norm(part(gradients, path), size), norm(whole(gradients, path), size))
 
 
-def leave_out_the_root(gradients, path):
-    return parts.over(_norm(_arrays(gradients, path)) ** 2, _norm(_arrays(gradients)) ** 2)
+def named(gradients: parts.Tree) -> list[tuple[Path, Any]]:
+    """Path and array of each leaf that is there."""
+    return [(path, leaf) for path, leaf in parts.leaves(gradients) if leaf is not None]
 
 
-def compare_with_the_rest(gradients, path):
-    part, whole = _norm(_arrays(gradients, path)), _norm(_arrays(gradients))
-    return parts.over(part, math.sqrt(whole**2 - part**2))
+def not_below(gradients: parts.Tree, path: Path) -> list[jax.Array]:
+    return [leaf for where, leaf in named(gradients) if where[: len(path)] != path]
 
 
-def square_as_it_comes(gradients, path):
-    part, whole = (
-        sum((leaf**2).sum() for leaf in jax.tree.leaves(tree))
-        for tree in (_node(gradients, path), gradients)
-    )
-    return jnp.sqrt(part / whole) if whole else 0.0
-
-
-def square_in_float32(gradients, path):
-    part, whole = (
-        sum((leaf.astype(jnp.float32) ** 2).sum() for leaf in jax.tree.leaves(tree))
-        for tree in (_node(gradients, path), gradients)
-    )
-    return jnp.sqrt(part / whole) if whole else 0.0
-
-
-def match_the_beginning(gradients, path):
-    named = jax.tree_util.tree_leaves_with_path(gradients)
+def begins_with(gradients: parts.Tree, path: Path) -> list[jax.Array]:
     beginning = "/".join(path)
-    part = [
-        np.asarray(leaf, np.float64)
-        for where, leaf in named
-        if jax.tree_util.keystr(where, simple=True, separator="/").startswith(beginning)
-    ]
-    return parts.over(_norm(part), _norm(_arrays(gradients)))
+    return [leaf for where, leaf in named(gradients) if "/".join(where).startswith(beginning)]
 
 
-def look_for_the_last_key(gradients, path):
-    named = jax.tree_util.tree_leaves_with_path(gradients)
-    part = [np.asarray(v, np.float64) for where, v in named if where[-2].key == path[-1]]
-    return parts.over(_norm(part), _norm(_arrays(gradients)))
+def in_a_layer_of_that_name(gradients: parts.Tree, path: Path) -> list[jax.Array]:
+    return [leaf for where, leaf in named(gradients) if not path or where[-2] == path[-1]]
 
 
-def stay_at_the_top(gradients, path):
-    return parts.over(_norm(_arrays(gradients, path[:1])), _norm(_arrays(gradients)))
+def per_entry(leaves: Sequence[jax.Array], size: Part) -> float:
+    return math.hypot(*map(size, leaves)) / math.sqrt(sum(leaf.size for leaf in leaves) or 1)
 
 
-def divide_by_the_count(gradients, path):
-    def per_entry(arrays):
-        return _norm(arrays) / max(sum(a.size for a in arrays), 1) ** 0.5
-
-    return parts.over(per_entry(_arrays(gradients, path)), per_entry(_arrays(gradients)))
+def in_float32(leaf: jax.Array) -> float:
+    return float(jnp.sqrt((leaf.astype(jnp.float32) ** 2).sum()))
 
 
-def take_the_largest(gradients, path):
-    part, whole = (
-        max((abs(a).max() for a in _arrays(gradients, p)), default=0) for p in (path, ())
-    )
-    return parts.over(part, whole)
-
-
-def divide_by_zero(gradients, path):
-    return _norm(_arrays(gradients, path)) / _norm(_arrays(gradients))
-
-
-def divide_arrays_by_zero(gradients, path):
-    whole = _norm(_arrays(gradients))
-    return _norm(_arrays(gradients, path)) / whole if whole else math.nan
-
+believing = beliefs_about(shared_out)
+BELIEFS = (  # one that shows in two ways is there twice
+    believing(*parts.ADD_NORMS, norm=lambda leaves, size: sum(map(size, leaves))),
+    believing(*parts.SQUARES, over=lambda part, whole: parts.over(part, whole) ** 2),
+    believing(*parts.REST, whole=not_below),
+    believing(*parts.PRECISION, size=lambda leaf: float(jnp.sqrt((leaf**2).sum()))),
+    believing(*parts.PRECISION, size=in_float32),
+    believing(*parts.BEGINNING, part=begins_with),
+    believing(*parts.PER_ENTRY, norm=per_entry),
+    believing(
+        *parts.LARGEST,
+        size=lambda leaf: float(jnp.abs(leaf).max()),
+        norm=lambda leaves, size: max(map(size, leaves), default=0.0),
+    ),
+    believing(*parts.DIVISION, over=operator.truediv),
+    believing(*parts.DIVISION, over=lambda part, whole: part / whole if whole else math.nan),
+    believing(
+        "The last key of a path is the name of a layer.",
+        "A node that holds other nodes has no leaf of its own. Below body your code found nothing.",
+        "How many keys lie between the node body and a leaf?",
+        part=in_a_layer_of_that_name,
+    ),
+    believing(
+        "The first key of a path leads to the part.",
+        "The path goes on: of the body you were asked for one layer only.",
+        "What is gradients[path[0]] when the path has two keys?",
+        part=lambda gradients, path: below(gradients, path[:1]),
+    ),
+)
 
 EXERCISE = Exercise(
     reference=relative_gradient_tree,
     challenge=challenge,
     observe=observe,
-    claims=parts.CLAIMS,
-    misconceptions=(
-        Misconception(*parts.ADD_NORMS, specimen=add_up_the_norms),
-        Misconception(*parts.SQUARES, specimen=leave_out_the_root),
-        Misconception(*parts.REST, specimen=compare_with_the_rest),
-        Misconception(*parts.PRECISION, specimen=square_as_it_comes),
-        Misconception(*parts.FLOAT32, specimen=square_in_float32),
-        Misconception(*parts.BEGINNING, specimen=match_the_beginning),
-        Misconception(*parts.PER_ENTRY, specimen=divide_by_the_count),
-        Misconception(*parts.LARGEST, specimen=take_the_largest),
-        Misconception(*parts.DIVISION, specimen=divide_by_zero),
-        Misconception(*parts.DIVISION, specimen=divide_arrays_by_zero),
-        Misconception(
-            "The last key of a path is the name of a layer.",
-            "A node that holds other nodes has no leaf of its own. Below body your code found "
-            "nothing.",
-            "How many keys lie between the node body and a leaf?",
-            look_for_the_last_key,
-        ),
-        Misconception(
-            "The first key of a path leads to the part.",
-            "The path goes on: of the body you were asked for one layer only.",
-            "What is gradients[path[0]] when the path has two keys?",
-            stay_at_the_top,
-        ),
-    ),
     hints=(
         "Follow the path key by key from the top. What do you hold then, if it is no leaf?",
         "jax.tree.leaves(node) gives all arrays below a node and passes over None.",

@@ -8,10 +8,6 @@ annotated     every function but the reference says what it takes and gives
 """
 
 DEBTS = {
-    # c01_gradient_vanishing
-    "locked_parameters": "unearned other_wrongs length annotated",
-    "relative_gradient": "other_wrongs beliefs annotated",
-    "relative_gradient_tree": "other_wrongs annotated",
     # c02_dead_relu
     "dead_for_good": "unearned other_wrongs length annotated",
     "find_dead_flax_units": "other_wrongs annotated",
