@@ -21,7 +21,10 @@ from grader.harvesting import views
 from grader.harvesting.slices import Statement, statements, take
 from grader.judging.exercise import Claim, Exercise, Misconception, standing_in
 from grader.judging.wire import encode
-from grader.press.targets import ROOT
+from grader.press import links
+from grader.press.building import digest
+from grader.press.targets import ROOT, Target, targets
+from grader.press.weave import stored, text_of
 
 WHOLE = ["course.py", "constraints.txt", "environment.yml", "pyproject.toml", "welcome.md"]
 WHOLE += ["LICENSE", "LICENSE-CONTENT", "NOTICE", "jupyter", "paramlock", "lessonkit"]
@@ -52,8 +55,9 @@ def release(folder: Path, root: Path = ROOT) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in WHOLE:
         _copy(root / name, folder / name)
-    for notebook in [*root.glob("lessons/*.ipynb"), *root.glob("labs/*.ipynb")]:
-        _copy(notebook, folder / notebook.relative_to(root))
+    for target in targets(root):
+        if not target.answered:
+            _write_notebook(target, folder / target.notebook.relative_to(root))
     (folder / "README.md").write_text(README, encoding="utf-8")
     _write_grader(folder / "grader", root / "grader")
 
@@ -64,6 +68,18 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     else:
         shutil.copyfile(source, target)
+
+
+def _write_notebook(target: Target, copy: Path) -> None:
+    """Copy a notebook, without the way to its solution."""
+    notebook = stored(target.notebook)
+    ours, theirs = links.footer(target), links.footer(target, solved=False)
+    for cell in notebook.cells:
+        if cell.source == ours:
+            cell.source = theirs
+    notebook.metadata.woven = digest(notebook.cells)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(text_of(notebook), encoding="utf-8")
 
 
 def _write_grader(folder: Path, ours: Path) -> None:
