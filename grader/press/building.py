@@ -23,6 +23,7 @@ from grader.checking.cited import read
 from grader.harvesting import views
 from grader.judging.exercise import Exercise
 from grader.press import links
+from grader.press.specification import specification
 from grader.press.targets import Target, WeaveError
 
 CLAIM = "claim"
@@ -133,7 +134,8 @@ def _metadata(cell: NotebookNode) -> dict[str, object]:
 def _exercise_cells(
     exercise: Exercise, number: int, answered: bool, imports: set[str]
 ) -> Iterator[NotebookNode]:
-    yield new_markdown_cell(heading(exercise, number))
+    task = specification(exercise.reference.__doc__ or "")
+    yield new_markdown_cell(f"{heading(exercise, number)}\n\n{task}")
     yield new_code_cell(_answer(exercise, imports) if answered else views.stub(exercise))
     yield new_code_cell(f"check({exercise.name})")
 

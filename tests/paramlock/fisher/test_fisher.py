@@ -229,7 +229,7 @@ def test_sampled_fisher_converges_to_the_true_one():
     assert_close(again, fisher_diagonal(model, [inputs], kind="sampled", draws=2, seed=1), 1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     widths=st.lists(st.integers(1, 6), min_size=1, max_size=3),
     n=st.integers(1, 7),

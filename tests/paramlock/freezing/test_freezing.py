@@ -284,7 +284,7 @@ def build(tree):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(TREES, min_size=1, max_size=3), st.data())
 def test_any_part_of_any_network(tree, data):
     model = build(tree)

@@ -290,7 +290,7 @@ TREES = st.recursive(
 ).filter(lambda tree: isinstance(tree, dict))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(TREES, st.data())
 def test_any_part_of_any_tree(params, data):
     names = parameter_names(params)

@@ -292,7 +292,7 @@ def test_a_copy_is_another_model(model, data):
 SHAPES = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 6)), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(shapes=SHAPES, fraction=st.floats(0, 1), levels=st.integers(1, 40), seed=st.integers(0, 99))
 def test_the_lowest_are_chosen_exactly_and_alike(shapes, fraction, levels, seed):
     """As many as asked for, none above one that stays, ties too; the same in torch and JAX."""

@@ -65,7 +65,7 @@ def test_dct_and_hartley_are_scipys(n):
         np.testing.assert_allclose(twin, expected, atol=3e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(MIXINGS),
     exponent=st.integers(0, 8),
@@ -214,7 +214,7 @@ def test_activations_cost_the_stated_numbers_a_channel():
     assert sizes == {"bi_slope": 3, "piecewise_linear": 5, "monotone_cubic": 5, "gated": 2}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-6, 6, width=32), min_size=5, max_size=5))
 def test_the_cubic_is_scipys_pchip_and_never_falls(numbers):
     first, *rises = numbers
