@@ -8,18 +8,76 @@ operation leaves behind, and the claims that hold for every such operation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from re import findall
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from grader.judging.evidence import DTYPES, numbers
 from grader.judging.exercise import attempt, claim
-from grader.judging.terms import Evidence, Finding
+from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs
 
 SHAPE = (3, 5)
 """The shape of every kernel: one for all, so that no shape betrays a layer that was not meant."""
+
+PARTS = ("encoder", "decoder", "backbone", "head", "stem", "readout")
+"""Names to draw from; evidence that names layers then holds for the challenge it was made on."""
+
+
+def cases(rng: np.random.Generator) -> Challenge:
+    """Trees to operate on, and paths into them; some of the paths lead to no kernel."""
+    body, other, head = map(str, rng.choice(PARTS, 3, replace=False))
+    one, two = (f"Dense_{k}" for k in rng.choice(range(1, 10), 2, replace=False))
+    layers = [[body, one], [other, one]]
+
+    def case(params: dict[str, Any], *path: str, **more: Any) -> dict[str, Any]:
+        plain = {"params": params, "path": list(path), "tied": [], "dtype": "float32"}
+        return {**plain, "fails": False, **more}
+
+    def tree(*names: str, dtype: str = "float32") -> dict[str, Any]:
+        return {body: {name: dense(rng, dtype) for name in names}, head: dense(rng)}
+
+    def twice() -> dict[str, Any]:
+        return {body: {one: dense(rng)}, other: {one: dense(rng)}}
+
+    def slashed() -> dict[str, Any]:
+        return {f"{body}/{one}": dense(rng), head: dense(rng)}
+
+    within, normed, diverged = tree(one), tree(one), tree(one)
+    within[body] |= dense(rng)
+    normed[body]["LayerNorm_0"] = norm(rng)
+    diverged[body][one]["kernel"][0, :3] = np.nan, np.inf, -np.inf
+    mixed = tree(one) | {head: dense(rng, "float16"), "step": np.array([7], np.int32)}
+    return {
+        "at the top": case(tree(one, two), head),
+        "two levels deep": case(tree(one, two), body, two),
+        "three levels deep": case({"model": tree(one)}, "model", body, one),
+        "a tree that is one layer": case(dense(rng)),
+        "one name in two places": case(twice(), other, one),
+        "names that begin alike": case(tree(one, f"{one}0"), body, one),
+        "a layer within a layer": case(within, body),
+        "a key with a slash": case(slashed(), head),
+        "a layer whose key has a slash": case(slashed(), f"{body}/{one}"),
+        "neighbours of other dtypes": case(mixed, body, one),
+        "one layer at two paths": case(twice(), other, one, tied=layers),
+        "one array in two layers": case(
+            twice(), other, one, tied=[[*layer, "kernel"] for layer in layers]
+        ),
+        "a float16 layer": case(tree(one, dtype="float16"), body, one),
+        "NaN and infinity in the kernel": case(diverged, body, one),
+        "numpy arrays of float64": case(
+            tree(one, two, dtype="float64"), body, one, dtype="float64"
+        ),
+        "no such layer": case(tree(one), body, two, fails=True),
+        "a path without its first key": case(tree(one), one, fails=True),
+        "a key with a slash, taken for two": case(slashed(), body, one, fails=True),
+        "a layer without a kernel": case(normed, body, "LayerNorm_0", fails=True),
+        "a path to a dict of layers": case(tree(one), body, fails=True),
+        "an empty path": case(tree(one), fails=True),
+        "a path to a kernel": case(tree(one), head, "kernel", fails=True),
+        "a path past a kernel": case(tree(one), head, "kernel", "x", fails=True),
+    }
 
 
 def dense(rng: np.random.Generator, dtype: str = "float32") -> dict[str, np.ndarray]:
@@ -53,19 +111,20 @@ def at(tree: Any, path: Sequence[str]) -> Any:
 
 
 def left_behind(
-    candidate: Callable[..., Any],
-    params: dict[str, Any],
-    path: Sequence[str],
-    *more: Any,
-    may_fail: bool,
+    candidate: Candidate, inputs: Inputs, kernel: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """What `candidate(params, path, *more)` returned, what became of `params`, how it failed.
+    """What `candidate` returned for a case, what became of its input, and how it failed.
 
-    Where `may_fail` is false an error is left to whoever called.
+    It is called with the params and the path and, where there is one, the kernel. Where the case
+    is not meant to fail an error is left to whoever called.
     """
-    given = list(leaves(params))
+    array = np.array if inputs["dtype"] == "float64" else jnp.asarray
+    params, path = grown(inputs["params"], array), inputs["path"]
+    if inputs["tied"]:
+        tie(params, *inputs["tied"])
+    given, more = list(leaves(params)), [] if kernel is None else [array(kernel)]
     returned, error = attempt(candidate, params, tuple(path), *more)
-    if error and not may_fail:
+    if error and not inputs["fails"]:
         raise error
     return {
         "path": str(tuple(path)),
@@ -76,7 +135,7 @@ def left_behind(
         "type": "nested dict" if isinstance(returned, Mapping) else type(returned).__name__,
         "error": kind_of(error),
         "names": [key for key in path if isinstance(error, KeyError) and key in str(error)],
-        "shapes": shapes_in(str(error)) if isinstance(error, ValueError) else [],
+        "shapes": shapes_in(error, [SHAPE, *map(np.shape, more)]),
     }
 
 
@@ -107,10 +166,11 @@ def kind_of(error: Exception | None) -> str | None:
     return next(asked, "another kind of error") if error else None
 
 
-def shapes_in(message: str) -> list[str]:
-    """Which shapes a message names, the one of our kernels and its transpose, however written."""
-    pairs = set(pairwise(map(int, findall(r"\d+", message))))
-    return [str(shape) for shape in (SHAPE, SHAPE[::-1]) if shape in pairs]
+def shapes_in(error: Exception | None, shapes: Sequence[tuple[int, ...]]) -> list[str]:
+    """Which of the shapes the message of a ValueError names, however written."""
+    figures = [int(text) for text in findall(r"\d+", str(error))]
+    named = {tuple(figures[i:j]) for j in range(len(figures) + 1) for i in range(j)}
+    return [str(shape) for shape in shapes if isinstance(error, ValueError) and shape in named]
 
 
 def no_error(expected: Evidence) -> bool:
@@ -121,6 +181,8 @@ def no_error(expected: Evidence) -> bool:
 def kernel_as_expected(seen: Evidence, expected: Evidence) -> Finding:
     """Compare the leaf operated on."""
     place, tree = expected["place"], by_path(seen["returned"])
+    if changed(expected["given"], seen["given"]):
+        return False, "it is the tree of another case that was operated on"
     if place not in tree:
         return False, f"what you return, {_described(seen)}, has no leaf {place}"
     leaf, right = tree[place], by_path(expected["returned"])[place]
@@ -163,7 +225,8 @@ def missing_path_is_named(seen: Evidence, expected: Evidence) -> Finding:
 )
 def other_shape_is_refused(seen: Evidence, expected: Evidence) -> Finding:
     """A kernel of another shape gets a ValueError whose message holds both shapes."""
-    words = f"for a kernel of shape {SHAPE[::-1]} in place of one of shape {SHAPE} {_ending(seen)}"
+    old, new = expected["shapes"]
+    words = f"for a kernel of shape {new} in place of one of shape {old} {_ending(seen)}"
     return _failed_as_asked(seen, expected, "shapes", words)
 
 
@@ -225,3 +288,53 @@ def _numbers(value: Any) -> str:
 def _listed(changes: list[str]) -> str:
     more = f" and {len(changes) - 2} more" if len(changes) > 2 else ""
     return ", ".join(changes[:2]) + more
+
+
+TOP_COPY = (
+    "A copy of the tree is a copy of all its layers.",
+    "dict(params), params.copy() and {**params} copy the outermost dict and nothing below it. The "
+    "layer is still the caller's own dict, and you wrote into it.",
+    "Which dicts lie between the top of the tree and the kernel, and whose are they?",
+)
+DEEP_COPY = (
+    "In a deep copy everything is separate.",
+    "copy.deepcopy keeps what was shared: two paths to one layer are, in the copy, two paths to "
+    "one new layer. So the kernel changed at both.",
+    "What does copy.deepcopy make of a dict that it meets for the second time?",
+)
+ONE_MARK = (
+    "A layer's last name, or its array, tells which leaf is meant.",
+    "Two parts of a model may each have a Dense_0, and tied weights are one array at two paths. "
+    "You changed every kernel that has the name, or the array, of the one that was meant.",
+    "What besides the last key, or the array, tells two leaves apart?",
+)
+BEGINNING = (
+    "A path that begins like mine leads to my layer.",
+    "As texts encoder/Dense_10 begins with encoder/Dense_1, and as keys the path of whatever lies "
+    "below a layer begins with that of the layer. You changed kernels whose paths only begin like "
+    "yours.",
+    "How long is the path of the kernel that is meant, and do its keys equal yours one by one?",
+)
+SLASH = (
+    "Joined with '/', a path is still the same path.",
+    "A key may hold a '/' itself. As texts the one key 'mlp/linear_0' and the two keys 'mlp' and "
+    "'linear_0' are the same, and you took one for the other.",
+    "What can keep the keys of a path apart, whatever characters they hold?",
+)
+LAYER_ONLY = (
+    "The layer I changed is the answer.",
+    "A model needs all of its params. You returned the one layer and lost the rest.",
+    "What would model.apply miss in the dict that you returned?",
+)
+NOWHERE = (
+    "A path that leads nowhere makes itself known.",
+    "A map over a tree in which nothing matches returns the tree as it was, and a dict takes any "
+    "key: it grows a layer that no model reads. A misspelt path then looks like success.",
+    "How could your code know that there was a kernel at the path, and how many it changed?",
+)
+BARE_ERROR = (
+    "Python's own KeyError says enough.",
+    "It holds the one key at which the look-up stopped. Which layer was meant, somewhere in a "
+    "large tree, it does not say.",
+    "Where in your code are both the failure and the whole path known?",
+)

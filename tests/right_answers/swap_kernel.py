@@ -69,9 +69,9 @@ def by_rebuilding_first(params, path, kernel):
 
 def by_flattening_and_unflattening(params, path, kernel):
     pairs, form = jax.tree_util.tree_flatten_with_path(params)
-    names = [jax.tree_util.keystr(keys, simple=True, separator="/") for keys, _ in pairs]
+    names = [[key.key for key in keys] for keys, _ in pairs]
     leaves = [leaf for _, leaf in pairs]
-    wanted = "/".join([*path, "kernel"])
+    wanted = [*path, "kernel"]
     if wanted not in names:
         raise KeyError(f"{wanted} is not one of {names}")
     place = names.index(wanted)

@@ -10,14 +10,6 @@ annotated     every function but the reference says what it takes and gives
 DEBTS = {
     # c02_dead_relu
     "dead_for_good": "unearned other_wrongs length annotated",
-    "find_dead_flax_units": "other_wrongs annotated",
-    "find_dead_units": "unearned other_wrongs annotated",
     "revive_unit": "unearned other_wrongs length annotated",
-    # c03_saturation
-    "find_saturated_units": "unearned other_wrongs beliefs annotated",
-    "flag_saturated_units": "other_wrongs beliefs annotated",
     # c04_explicit_freezing
-    "swap_kernel": "other_wrongs beliefs length annotated",
-    "train_head": "unearned other_wrongs beliefs length annotated",
-    "zero_kernel": "unearned other_wrongs beliefs annotated",
 }
