@@ -2,7 +2,8 @@
 
 A unit is *dead* on data where the derivative of its activation is zero on every sample. Here the
 pre-activations are drawn first, unit by unit, and the inputs that lead to them are worked out from
-a layer that only mixes and shifts. All numbers are eighths, so nothing is lost in float32. Both
+a layer that only mixes and shifts. All numbers are eighths, so nothing is lost in float32. The
+inputs of the last sample are zeros: what multiplies a slope by an input sees nothing there. Both
 twins draw their cases here, and both leave the units they found under the key "dead".
 """
 
@@ -13,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from grader.judging.exercise import claim
+from grader.judging.evidence import numbers
+from grader.judging.exercise import claim, of_kind
 from grader.judging.terms import Challenge, Evidence, Finding
 
 BATCHES = (4, 4, 2)
@@ -27,7 +29,7 @@ UNITS: dict[str, Sequence[tuple[Range, Mapping[int, Range]]]] = {
     "relu": [
         ((-3, 3), {0: (1, 3)}),
         ((-3, -0.125), {1: (0.125, 3)}),
-        ((-3, -0.125), {6: (0.125, 3)}),
+        ((-3, -0.125), {2: (0.125, 3), 6: (0.125, 3)}),
         ((-3, -0.125), {9: (0.125, 3)}),
         ((-3, -0.125), {}),
         ((-3, -0.125), {2: (0, 0), 8: (0, 0)}),
@@ -54,12 +56,12 @@ UNITS: dict[str, Sequence[tuple[Range, Mapping[int, Range]]]] = {
         ((-0.375, 0.375), {9: (-3, -1)}),
         ((-0.375, -0.125), {}),
         ((1, 3), {2: (-0.375, 0.375)}),
-        ((-0.375, 0.375), {5: (1, 3)}),
+        ((-0.375, 0.375), {8: (1, 3)}),
     ],
     "sigmoid": [
         ((-12, -10), {}),
         ((10, 12), {}),
-        ((-22, -20), {}),  # slopes below 1e-8, which isclose takes for zero
+        ((-72, -70), {}),  # slopes of 1e-31: isclose takes them for zero, and their squares are
         ((-3, 3), {}),
         ((-12, -10), {6: (10, 12)}),
         ((10, 12), {9: (-12, -10)}),
@@ -90,15 +92,15 @@ TITLES = {
 
 def cases(rng: np.random.Generator) -> Challenge:
     """A case for each activation, and one whose batches come only once."""
-    named = {TITLES[name]: _case(rng, name) for name in UNITS}
-    return {**named, "ReLU, batches that come only once": {**_case(rng, "relu"), "once": True}}
+    named = {TITLES[name]: case(rng, name) for name in UNITS}
+    return {**named, "ReLU, batches that come only once": case(rng, "relu", "once")}
 
 
-def _case(rng: np.random.Generator, name: str) -> dict[str, Any]:
+def case(rng: np.random.Generator, name: str, kind: str = "plain") -> dict[str, Any]:
     """Inputs (10, 6), labels (10,), and a layer of 6 units in Flax' layout."""
     kinds = [UNITS[name][i] for i in rng.permutation(len(UNITS[name]))]
     wanted = np.stack([_unit(rng, *kind) for kind in kinds], axis=1)
-    bias = _eighths(rng, -2, 2, len(kinds))
+    bias = wanted[-1]
     mixed = rng.permutation(len(kinds))
     return {
         "activation": name,
@@ -106,7 +108,7 @@ def _case(rng: np.random.Generator, name: str) -> dict[str, Any]:
         "y": rng.integers(0, 10, SAMPLES),
         "kernel": (np.eye(len(kinds))[mixed] / 2).astype(np.float32),
         "bias": bias.astype(np.float32),
-        "once": False,
+        "kind": kind,
     }
 
 
@@ -124,7 +126,7 @@ def _eighths(rng: np.random.Generator, low: float, high: float, count: int) -> n
 def batches(inputs: Mapping[str, Any], wrap: Any) -> Any:
     """The loader: (x, y) batches as a list, or to be walked once where the case says so."""
     pairs = list(_pairs(inputs, wrap))
-    return iter(pairs) if inputs["once"] else pairs
+    return iter(pairs) if inputs["kind"] == "once" else pairs
 
 
 def _pairs(inputs: Mapping[str, Any], wrap: Any) -> Iterator[tuple[Any, Any]]:
@@ -146,18 +148,19 @@ def as_row(returned: Any) -> Any:
 @claim(
     3,
     "What is the derivative of the activation for such a unit?",
-    lambda expected: not expected["once"] and expected["dead"].any(),
+    lambda expected: expected["kind"] == "plain" and expected["dead"].any(),
 )
 def marks_the_dead(seen: Evidence, expected: Evidence) -> Finding:
     """A unit whose derivative is zero on every sample of every batch is True."""
     missed = _indices(expected["dead"], seen["dead"])
-    return not missed, f"dead on every sample, and not True: {listed(missed)}"
+    words = f"dead on every sample, and not True: {listed(missed)}"
+    return in_truth_values(seen["dead"], (not missed, words))
 
 
 @claim(
     3,
     "How do the verdicts of several batches become one?",
-    lambda expected: not expected["once"] and expected["activation"] == "relu",
+    lambda expected: expected["kind"] == "plain" and expected["activation"] == "relu",
     needs=marks_the_dead,
 )
 def looks_at_every_batch(seen: Evidence, expected: Evidence) -> Finding:
@@ -168,7 +171,7 @@ def looks_at_every_batch(seen: Evidence, expected: Evidence) -> Finding:
 @claim(
     3,
     "Which number of a unit do you compare, and with what?",
-    lambda expected: expected["activation"] != "relu",
+    lambda expected: expected["kind"] == "plain" and expected["activation"] != "relu",
     needs=marks_the_dead,
 )
 def asks_the_derivative(seen: Evidence, expected: Evidence) -> Finding:
@@ -179,18 +182,32 @@ def asks_the_derivative(seen: Evidence, expected: Evidence) -> Finding:
 @claim(
     1,
     "How often does your code ask the loader for its batches?",
-    lambda expected: expected["once"],
+    of_kind("once"),
     needs=marks_the_dead,
 )
 def walks_through_once(seen: Evidence, expected: Evidence) -> Finding:
     """The answer is right for a loader, too, whose batches come only once."""
-    off = _indices(seen["dead"], expected["dead"]) + _indices(expected["dead"], seen["dead"])
-    return not off, f"not as expected: {listed(sorted(off))}"
+    return judged_alike(seen, expected)
 
 
 def _spares(seen: Evidence, expected: Evidence) -> Finding:
     marked = _indices(seen["dead"], expected["dead"])
-    return not marked, f"True, though a derivative is not zero: {listed(marked)}"
+    words = f"True, though a derivative is not zero: {listed(marked)}"
+    return in_truth_values(seen["dead"], (not marked, words))
+
+
+def judged_alike(seen: Evidence, expected: Evidence) -> Finding:
+    """Whether every unit is judged as expected, and which are not."""
+    off = _indices(seen["dead"], expected["dead"]) + _indices(expected["dead"], seen["dead"])
+    words = f"not as expected: {listed(sorted(off))}"
+    return in_truth_values(seen["dead"], (not off, words))
+
+
+def in_truth_values(row: np.ndarray, finding: Finding) -> Finding:
+    """The finding about a row, unless it is one of numbers."""
+    if row.dtype == bool:
+        return finding
+    return False, f"you return {numbers(row.ravel(), 3)}, where truth values were expected"
 
 
 def _indices(one: Any, other: Any) -> list[int]:
@@ -234,10 +251,29 @@ LAST_BATCH = (
     "Each batch overwrote what the batches before it had shown.",
     "What does your code still know of the first batch when it returns?",
 )
-ANY_BATCH = (
-    "Dead on some batch is dead.",
-    "A unit may sleep through four samples and wake on the fifth. It learns from that one.",
-    "If one batch says dead and another says alive, what is the unit?",
+SOME_OF_THE_DATA = (
+    "Dead on some of the data is dead.",
+    "Every ReLU is flat on some samples: that is its work. A unit may sleep through four samples "
+    "and wake on the fifth. It learns from that one.",
+    "If one sample says dead and another says alive, what is the unit?",
+)
+SUM = (
+    "If the slopes add up to zero, they are zero.",
+    "Slopes of -1 and 1 cancel in a sum, as in the gradient of a bias. Each of them still "
+    "lets its sample through.",
+    "What do you know about two numbers if you know their sum only?",
+)
+WEIGHTS = (
+    "A unit is dead if its weights get no gradient.",
+    "The gradient of a weight is the slope times the input. One unit wakes only on a sample whose "
+    "inputs are all zero: its weights get no gradient there, and its bias does.",
+    "Which two numbers does the gradient of a weight multiply, and which of them can be zero?",
+)
+VARYING = (
+    "A unit whose output varies cannot be dead.",
+    "One unit under ReLU6 gives 0 on some samples and 6 on the others. It lies on a flat "
+    "piece every time.",
+    "Which numbers would have to move for the output of one sample to move?",
 )
 SMALL = (
     "A derivative that is nearly zero is zero.",

@@ -30,7 +30,7 @@ def map_the_derivative(layer, activation, loader):
 def count_the_steep_samples(layer, activation, loader):
     count = 0
     for batch in loader:
-        z = torch.nn.functional.linear(batch[0], layer.weight.data, layer.bias.data)
+        z = torch.func.functional_call(layer, dict(layer.named_parameters()), batch[0]).detach()
         z.requires_grad_(True)
         slope = torch.autograd.functional.vjp(activation, z, torch.ones_like(z))[1]
         count = count + torch.count_nonzero(slope, dim=0)

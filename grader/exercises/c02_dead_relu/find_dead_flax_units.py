@@ -1,11 +1,15 @@
 """Dead units of a Flax layer under any activation, over a whole loader (JAX)."""
 
+from collections.abc import Iterable, Mapping
+
 import jax
 import jax.numpy as jnp
 from flax import linen
+from jax import Array
 
 from grader.instruments import dead_units
-from grader.judging.exercise import Exercise, Misconception
+from grader.judging.exercise import Exercise, beliefs_about
+from grader.judging.terms import Candidate, Evidence, Inputs, Part
 
 
 def find_dead_flax_units(layer, params, activation, loader):
@@ -35,12 +39,12 @@ def find_dead_flax_units(layer, params, activation, loader):
 
 
 @jax.jit  # one compilation in place of one for each operation
-def _leaky_relu(z):
+def _leaky_relu(z: Array) -> Array:
     return jnp.where(z > 0, z, 0.01 * z)
 
 
 @jax.jit
-def _softshrink(z):
+def _softshrink(z: Array) -> Array:
     return jnp.where(jnp.abs(z) > 0.5, z - 0.5 * jnp.sign(z), 0.0)
 
 
@@ -54,95 +58,87 @@ ACTIVATIONS = {
 }
 
 
-def observe(candidate, inputs):
+def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     params = {name: jnp.asarray(inputs[name]) for name in ("kernel", "bias")}
     layer = linen.Dense(len(params["bias"]))
     loader = dead_units.batches(inputs, jnp.asarray)
     returned = candidate(layer, params, ACTIVATIONS[inputs["activation"]], loader)
     return {
         "activation": inputs["activation"],
-        "once": inputs["once"],
+        "kind": inputs["kind"],
         "dead": dead_units.as_row(returned),
     }
 
 
-def _slopes(layer, params, activation, loader):
-    """The derivative on each batch."""
-    for x, _ in loader:
-        z = layer.apply({"params": params}, x)
-        yield jax.grad(lambda z: activation(z).sum())(z)
+CLAIMS = dead_units.CLAIMS
 
 
-def _values(layer, params, loader, function):
-    """All values that a function of the pre-activations has on the data."""
-    return jnp.concatenate([function(layer.apply({"params": params}, x)) for x, _ in loader])
+def _slope(layer: Part, params: Mapping[str, Array], activation: Part) -> Array:
+    return jax.grad(lambda z: activation(z).sum())(layer(params))
 
 
-def ask_for_an_output_above_zero(layer, params, activation, loader):
-    return (_values(layer, params, loader, activation) <= 0).all(0)
+def _weights_gradient(layer: Part, params: Mapping[str, Array], activation: Part) -> Array:
+    """Its largest size in each column of the kernel, as a batch of one."""
+    gradients = jax.grad(lambda params: activation(layer(params)).sum())(params)
+    return jnp.abs(gradients["kernel"]).max(0, keepdims=True)
 
 
-def ask_for_an_output_of_zero(layer, params, activation, loader):
-    return (_values(layer, params, loader, activation) == 0).all(0)
+def judged(
+    layer: linen.Dense,
+    params: Mapping[str, Array],
+    activation: Part,
+    loader: Iterable[tuple[Array, Array]],
+    number: Part = _slope,
+    together: Part = jnp.concatenate,
+    is_dead: Part = lambda numbers: (numbers == 0).all(0),
+) -> Array:
+    """The right answer in parts."""
+    layers = [lambda params, x=x: layer.apply({"params": params}, x) for x, _ in loader]
+    return is_dead(together([number(on_batch, params, activation) for on_batch in layers]))
 
 
-def ask_for_a_pre_activation_above_zero(layer, params, activation, loader):
-    return (_values(layer, params, loader, lambda z: z) <= 0).all(0)
-
-
-def look_at_the_first_batch(layer, params, activation, loader):
-    return (next(_slopes(layer, params, activation, loader)) == 0).all(0)
-
-
-def look_at_the_last_batch(layer, params, activation, loader):
-    *_, last = _slopes(layer, params, activation, loader)
-    return (last == 0).all(0)
-
-
-def count_a_unit_dead_on_any_batch(layer, params, activation, loader):
-    dead = [(slope == 0).all(0) for slope in _slopes(layer, params, activation, loader)]
-    return jnp.stack(dead).any(0)
-
-
-def call_small_zero(layer, params, activation, loader):
-    slopes = jnp.concatenate([*_slopes(layer, params, activation, loader)])
-    return (jnp.abs(slopes) < 0.001).all(0)
-
-
-def ask_the_bias(layer, params, activation, loader):
-    def total(params, x):
-        return activation(layer.apply({"params": params}, x)).sum()
-
-    return sum(jax.grad(total)(params, x)["bias"] for x, _ in loader) == 0
-
-
-def mark_the_living(layer, params, activation, loader):
-    slopes = jnp.concatenate([*_slopes(layer, params, activation, loader)])
-    return (slopes != 0).any(0)
-
+believing = beliefs_about(judged)
+BELIEFS = (  # one that shows in two ways is there twice
+    believing(
+        *dead_units.OUTPUT_ABOVE_ZERO,
+        number=lambda layer, params, activation: activation(layer(params)),
+        is_dead=lambda outputs: (outputs <= 0).all(0),
+    ),
+    believing(
+        *dead_units.OUTPUT_ZERO,
+        number=lambda layer, params, activation: activation(layer(params)),
+    ),
+    believing(
+        *dead_units.PRE_ACTIVATION,
+        number=lambda layer, params, activation: layer(params),
+        is_dead=lambda z: (z <= 0).all(0),
+    ),
+    believing(
+        *dead_units.VARYING,
+        number=lambda layer, params, activation: activation(layer(params)),
+        is_dead=lambda outputs: (outputs == outputs[0]).all(0),
+    ),
+    believing(*dead_units.FIRST_BATCH, together=lambda batches: batches[0]),
+    believing(*dead_units.LAST_BATCH, together=lambda batches: batches[-1]),
+    believing(
+        *dead_units.SOME_OF_THE_DATA,
+        is_dead=lambda slopes: (slopes == 0).any(0),
+    ),
+    believing(
+        *dead_units.SOME_OF_THE_DATA,
+        together=lambda batches: jnp.stack([jnp.abs(slopes).max(0) for slopes in batches]),
+        is_dead=lambda largest: (largest == 0).any(0),
+    ),
+    believing(*dead_units.SMALL, is_dead=lambda slopes: (jnp.abs(slopes) < 0.001).all(0)),
+    believing(*dead_units.SUM, is_dead=lambda slopes: slopes.sum(0) == 0),
+    believing(*dead_units.WEIGHTS, number=_weights_gradient),
+    believing(*dead_units.LIVING, is_dead=lambda slopes: (slopes != 0).any(0)),
+)
 
 EXERCISE = Exercise(
     reference=find_dead_flax_units,
     challenge=dead_units.cases,
     observe=observe,
-    claims=dead_units.CLAIMS,
-    misconceptions=(
-        Misconception(*dead_units.OUTPUT_ABOVE_ZERO, specimen=ask_for_an_output_above_zero),
-        Misconception(*dead_units.OUTPUT_ZERO, specimen=ask_for_an_output_of_zero),
-        Misconception(*dead_units.PRE_ACTIVATION, specimen=ask_for_a_pre_activation_above_zero),
-        Misconception(*dead_units.FIRST_BATCH, specimen=look_at_the_first_batch),
-        Misconception(*dead_units.LAST_BATCH, specimen=look_at_the_last_batch),
-        Misconception(*dead_units.ANY_BATCH, specimen=count_a_unit_dead_on_any_batch),
-        Misconception(*dead_units.SMALL, specimen=call_small_zero),
-        Misconception(
-            "A unit is dead if its bias gets no gradient.",
-            "The gradient of the bias adds the slopes of all samples. Slopes of -1 and 1 cancel "
-            "in it, and each of them still lets its sample through.",
-            "What do you know about two numbers if you know their sum only?",
-            ask_the_bias,
-        ),
-        Misconception(*dead_units.LIVING, specimen=mark_the_living),
-    ),
     hints=(
         "jax.grad wants a function with one number as its value. Which number made of "
         "activation(z) has the slope of each unit and sample as its gradient?",

@@ -1,11 +1,17 @@
 """Dead units of a layer under any activation, over a whole loader (torch)."""
 
+from collections.abc import Iterable
+
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from grader.instruments import dead_units
-from grader.judging.exercise import Claim, Exercise, Misconception
+from grader.instruments.snapshots import changed, gradients_now, snapshot
+from grader.instruments.words import listed
+from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 
 def find_dead_units(layer, activation, loader):
@@ -16,7 +22,8 @@ def find_dead_units(layer, activation, loader):
     a kink. A derivative of 0.00001 is not zero.
 
     Args:
-        layer: a module that maps inputs of shape (N, D) to pre-activations of shape (N, H).
+        layer: a module that maps inputs of shape (N, D) to pre-activations of shape (N, H). It may
+            be made of several modules, and it may be frozen.
         activation: any function from a tensor to one of the same shape that treats each number by
             itself and makes a new tensor: ``F.relu``, ``torch.sigmoid``, a ``nn.LeakyReLU()``, …
         loader: gives batches (x, y), with x of shape (N, D). The last may be smaller. It may be
@@ -46,153 +53,153 @@ ACTIVATIONS = {
 }
 
 
-def observe(candidate, inputs):
-    kernel, bias = torch.from_numpy(inputs["kernel"]), torch.from_numpy(inputs["bias"])
-    layer = nn.utils.skip_init(nn.Linear, *kernel.shape)
-    layer.load_state_dict({"weight": kernel.T, "bias": bias})
-    before = _state(layer)
-    loader = dead_units.batches(inputs, torch.from_numpy)
-    returned = candidate(layer, ACTIVATIONS[inputs["activation"]], loader)
-    after = _state(layer)
-    return {
-        "activation": inputs["activation"],
-        "once": inputs["once"],
-        "dead": dead_units.as_row(returned),
-        "changed": [what for what in before if after[what] != before[what]],
+def challenge(rng: np.random.Generator) -> Challenge:
+    """The cases of the twin, and two of layers that only torch has."""
+    return dead_units.cases(rng) | {
+        "ReLU, a layer made of two": dead_units.case(rng, "relu", "two"),
+        "ReLU, a frozen layer": dead_units.case(rng, "relu", "frozen"),
     }
 
 
-def _state(layer):
-    """Numbers, flags, gradients and mode of the layer."""
-    state = {"mode": layer.training}
-    for name, parameter in layer.named_parameters():
-        gradient = parameter.grad
-        state[name] = parameter.detach().numpy().tobytes()
-        state[f"requires_grad of {name}"] = parameter.requires_grad
-        state[f"gradient of {name}"] = None if gradient is None else gradient.numpy().tobytes()
-    return state
+def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
+    layer = _layer(inputs)
+    before = snapshot(layer)
+    loader = dead_units.batches(inputs, torch.from_numpy)
+    returned = candidate(layer, ACTIVATIONS[inputs["activation"]], loader)
+    return {
+        "activation": inputs["activation"],
+        "kind": inputs["kind"],
+        "dead": dead_units.as_row(returned),
+        "changed": changed(before, layer),
+        "gradients": gradients_now(before, layer),
+    }
 
 
-def leaves_the_layer_alone(seen, expected):
+def _layer(inputs: Inputs) -> nn.Module:
+    """One that only mixes and shifts, by itself or above one that leaves everything as it is."""
+    kernel, bias = torch.from_numpy(inputs["kernel"]), torch.from_numpy(inputs["bias"])
+    layer = nn.utils.skip_init(nn.Linear, *kernel.shape)
+    layer.load_state_dict({"weight": kernel.T, "bias": bias})
+    layer.requires_grad_(inputs["kind"] != "frozen")
+    return nn.Sequential(nn.Identity(), layer) if inputs["kind"] == "two" else layer
+
+
+CLAIMS = dead_units.CLAIMS
+
+
+@claim(
+    1,
+    "What do you ask of the layer besides its output?",
+    of_kind("two", "frozen"),
+    needs=dead_units.marks_the_dead,
+)
+def takes_any_layer(seen: Evidence, expected: Evidence) -> Finding:
+    """The layer may be made of several modules, and it may be frozen."""
+    return dead_units.judged_alike(seen, expected)
+
+
+@claim(1, "How far back does your derivative go?", needs=dead_units.marks_the_dead)
+def leaves_the_layer_alone(seen: Evidence, expected: Evidence) -> Finding:
     """The layer is left as it was: its numbers, its flags, and no gradient stays in it."""
-    return not seen["changed"], f"changed: {', '.join(seen['changed']) or 'nothing'}"
+    return not seen["changed"], f"changed: {listed(seen['changed'])}"
 
 
-def _slopes(layer, activation, loader):
-    """The derivative on each batch."""
-    for x, _ in loader:
-        z = layer(x).detach().requires_grad_()
-        yield torch.autograd.grad(activation(z).sum(), z)[0]
+def _slope(layer: nn.Module, activation: Part, x: Tensor) -> Tensor:
+    z = layer(x).detach().requires_grad_()
+    return torch.autograd.grad(activation(z).sum(), z)[0]
 
 
-@torch.no_grad()
-def _values(layer, loader, function):
-    """All values that a function of the pre-activations has on the data."""
-    return torch.cat([function(layer(x)) for x, _ in loader])
+def judged(
+    layer: nn.Module,
+    activation: Part,
+    loader: Iterable[tuple[Tensor, Tensor]],
+    number: Part = _slope,
+    together: Part = torch.cat,
+    is_dead: Part = lambda numbers: (numbers == 0).all(0),
+) -> Tensor:
+    """The right answer in parts."""
+    return is_dead(together([number(layer, activation, x) for x, _ in loader]))
 
 
-def ask_for_an_output_above_zero(layer, activation, loader):
-    return (_values(layer, loader, activation) <= 0).all(0)
+def _kept_slope(layer: nn.Module, activation: Part, x: Tensor) -> Tensor:
+    z = layer(x)
+    z.retain_grad()
+    activation(z).sum().backward()
+    return z.grad
 
 
-def ask_for_an_output_of_zero(layer, activation, loader):
-    return (_values(layer, loader, activation) == 0).all(0)
+def _weights_gradient(layer: nn.Module, activation: Part, x: Tensor) -> Tensor:
+    """Its largest size in each row of the weight, as a batch of one."""
+    (gradient,) = torch.autograd.grad(activation(layer(x)).sum(), layer.weight)
+    return gradient.abs().amax(1)[None]
 
 
-def ask_for_a_pre_activation_above_zero(layer, activation, loader):
-    return (_values(layer, loader, lambda z: z) <= 0).all(0)
+def _kept_gradient(name: str) -> Part:
+    """The gradient that a backward pass leaves in a parameter, as a batch of one."""
+
+    def gradient(layer: nn.Module, activation: Part, x: Tensor) -> Tensor:
+        layer.zero_grad()
+        activation(layer(x)).sum().backward()
+        return getattr(layer, name).grad.reshape(len(layer.bias), -1).T
+
+    return gradient
 
 
-def ask_for_an_output_that_varies(layer, activation, loader):
-    h = _values(layer, loader, activation)
-    return (h == h[0]).all(0)
-
-
-def look_at_the_first_batch(layer, activation, loader):
-    return (next(_slopes(layer, activation, loader)) == 0).all(0)
-
-
-def look_at_the_last_batch(layer, activation, loader):
-    *_, last = _slopes(layer, activation, loader)
-    return (last == 0).all(0)
-
-
-def count_a_unit_dead_on_any_batch(layer, activation, loader):
-    dead = [(slope == 0).all(0) for slope in _slopes(layer, activation, loader)]
-    return torch.stack(dead).any(0)
-
-
-def count_a_unit_dead_on_any_sample(layer, activation, loader):
-    return (torch.cat([*_slopes(layer, activation, loader)]) == 0).any(0)
-
-
-def call_small_zero(layer, activation, loader):
-    return (torch.cat([*_slopes(layer, activation, loader)]).abs() < 0.001).all(0)
-
-
-def add_the_slopes_up(layer, activation, loader):
-    return torch.cat([*_slopes(layer, activation, loader)]).sum(0) == 0
-
-
-def go_back_through_the_layer(layer, activation, loader):
-    dead = True
-    for x, _ in loader:
-        z = layer(x)
-        z.retain_grad()
-        activation(z).sum().backward()
-        dead = dead & (z.grad == 0).all(0)
-    return dead
-
-
-def mark_the_living(layer, activation, loader):
-    return (torch.cat([*_slopes(layer, activation, loader)]) != 0).any(0)
-
+believing = beliefs_about(judged)
+BELIEFS = (  # one that shows in several ways is there several times
+    believing(
+        *dead_units.OUTPUT_ABOVE_ZERO,
+        number=lambda layer, activation, x: activation(layer(x)),
+        is_dead=lambda outputs: (outputs <= 0).all(0),
+    ),
+    believing(
+        *dead_units.OUTPUT_ZERO,
+        number=lambda layer, activation, x: activation(layer(x)),
+    ),
+    believing(
+        *dead_units.PRE_ACTIVATION,
+        number=lambda layer, activation, x: layer(x),
+        is_dead=lambda z: (z <= 0).all(0),
+    ),
+    believing(
+        *dead_units.VARYING,
+        number=lambda layer, activation, x: activation(layer(x)),
+        is_dead=lambda outputs: (outputs == outputs[0]).all(0),
+    ),
+    believing(*dead_units.FIRST_BATCH, together=lambda batches: batches[0]),
+    believing(*dead_units.LAST_BATCH, together=lambda batches: batches[-1]),
+    believing(
+        *dead_units.SOME_OF_THE_DATA,
+        is_dead=lambda slopes: (slopes == 0).any(0),
+    ),
+    believing(
+        *dead_units.SOME_OF_THE_DATA,
+        together=lambda batches: torch.stack([slopes.abs().amax(0) for slopes in batches]),
+        is_dead=lambda largest: (largest == 0).any(0),
+    ),
+    believing(*dead_units.SMALL, is_dead=lambda slopes: (slopes.abs() < 0.001).all(0)),
+    believing(*dead_units.SUM, is_dead=lambda slopes: slopes.sum(0) == 0),
+    believing(
+        *dead_units.SUM,
+        number=_kept_gradient("bias"),
+        is_dead=lambda gradients: gradients.sum(0) == 0,
+    ),
+    believing(*dead_units.WEIGHTS, number=_weights_gradient),
+    believing(*dead_units.WEIGHTS, number=_kept_gradient("weight")),
+    believing(
+        "backward() computes and leaves nothing behind.",
+        "It went on through the layer and left a gradient in its weight and its bias. The "
+        "next step of an optimizer would use it.",
+        "What cuts the pre-activations off from the layer that made them?",
+        number=_kept_slope,
+    ),
+    believing(*dead_units.LIVING, is_dead=lambda slopes: (slopes != 0).any(0)),
+)
 
 EXERCISE = Exercise(
     reference=find_dead_units,
-    challenge=dead_units.cases,
+    challenge=challenge,
     observe=observe,
-    claims=(
-        *dead_units.CLAIMS,
-        Claim(leaves_the_layer_alone, 1, "How far back does your derivative go?"),
-    ),
-    misconceptions=(
-        Misconception(*dead_units.OUTPUT_ABOVE_ZERO, specimen=ask_for_an_output_above_zero),
-        Misconception(*dead_units.OUTPUT_ZERO, specimen=ask_for_an_output_of_zero),
-        Misconception(*dead_units.PRE_ACTIVATION, specimen=ask_for_a_pre_activation_above_zero),
-        Misconception(
-            "A unit whose output varies cannot be dead.",
-            "One unit under ReLU6 gives 0 on some samples and 6 on the others. It lies on a flat "
-            "piece every time.",
-            "Which numbers would have to move for the output of one sample to move?",
-            ask_for_an_output_that_varies,
-        ),
-        Misconception(*dead_units.FIRST_BATCH, specimen=look_at_the_first_batch),
-        Misconception(*dead_units.LAST_BATCH, specimen=look_at_the_last_batch),
-        Misconception(*dead_units.ANY_BATCH, specimen=count_a_unit_dead_on_any_batch),
-        Misconception(
-            "Dead on some sample is dead.",
-            "Every ReLU is flat on some samples. That is its work.",
-            "On how many samples must the derivative be zero, for a unit that never learns?",
-            count_a_unit_dead_on_any_sample,
-        ),
-        Misconception(*dead_units.SMALL, specimen=call_small_zero),
-        Misconception(
-            "If the slopes add up to zero, they are zero.",
-            "Slopes of -1 and 1 cancel in a sum, as in the gradient of a bias. Each of them still "
-            "lets its sample through.",
-            "What do you know about two numbers if you know their sum only?",
-            add_the_slopes_up,
-        ),
-        Misconception(
-            "backward() computes and leaves nothing behind.",
-            "It went on through the layer and left a gradient in its weight and its bias. The "
-            "next step of an optimizer would use it.",
-            "What cuts the pre-activations off from the layer that made them?",
-            go_back_through_the_layer,
-        ),
-        Misconception(*dead_units.LIVING, specimen=mark_the_living),
-    ),
     hints=(
         "For one tensor z of pre-activations: how do you get the derivative of activation(z) at "
         "each of its numbers? The sum of all outputs has the gradient you need.",
