@@ -5,67 +5,93 @@ form: `flags`, a truth value per unit, beside the inputs that they belong to.
 
 A unit's pre-activations are whole eighths of one kind: far out on one side or on both, near zero,
 far out but for one sample, or *near*, a distance at which one activation is flat and another is
-not. No slope at such a point lies within 2 % of the delta it is held against, but one that equals
-it on purpose.
+not. No slope at such a point lies within 2 % of the delta it is held against, but those of the
+leaky ReLU, which equal it on purpose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from grader.instruments.refusals import refusal, refused
 from grader.judging.evidence import number, numbers
-from grader.judging.exercise import claim
+from grader.judging.exercise import claim, of_kind
 from grader.judging.terms import Challenge, Evidence, Finding, Inputs
 
 SAMPLES = 6  # as many as units, so that a mistaken axis is no mistaken shape
 LEAK = 0.0625  # exact in float32; the slope of the leaky ReLU below zero
+BELOW_ZERO = [(4, 8), (8, 16), (16, 20), (48, 64), (64, 120)]  # eighths, each within powers of two
 
 
 def cases(rng: np.random.Generator) -> Challenge:
-    """One case per activation, then a further axis and a NaN; z is (6, 6) or (2, 6, 6)."""
+    """The same cases for both twins; z is (6, 6), or has more samples or more axes of them."""
 
-    def case(activation: str, delta: float, near: float) -> dict[str, Any]:
-        return {"activation": activation, "z": _units(rng, near), "delta": delta}
+    def case(kind: str, activation: str, delta: float, z: np.ndarray) -> dict[str, Any]:
+        """The columns of z are the units. They are shuffled here."""
+        shuffled = z[..., rng.permutation(z.shape[-1])].astype(np.float32)
+        return {"kind": kind, "activation": activation, "z": shuffled, "delta": delta}
 
-    sequences, spoilt = case("tanh", 0.05, 2.0), case("sigmoid", 0.05, 2.0)
-    spoilt["z"][tuple(rng.integers(SAMPLES, size=2))] = np.nan
+    def spoilt(activation: str) -> dict[str, Any]:
+        """A NaN in the unit that is far below zero, and saturated without it."""
+        z = _units(rng, 2.0)
+        z[rng.integers(SAMPLES), 1] = np.nan
+        return case("NaN", activation, 2 * LEAK, z)
+
+    one, other = _units(rng, 2.0), np.roll(_units(rng, 2.0), 1, axis=1)
+    sequences = np.stack([one, other])  # two units are flat in both, two in one of them
+    z = _units(rng, 2.0)
     return {
-        "sigmoid": case("sigmoid", 0.15, 1.625),
-        "tanh": case("tanh", 0.05, 2.0),
-        "sigmoid of 3z": case("sigmoid of 3z", 0.05, 2.5),
-        "hardtanh": case("hardtanh", 0.02, 1.25),
-        "SiLU": case("SiLU", 0.05, -2.5),
-        "leaky ReLU with a slope of delta": case("leaky ReLU", LEAK, 1.0),
-        "sequences": {**sequences, "z": np.stack([sequences["z"]] * 2)},
-        "a NaN among the pre-activations": spoilt,
+        "sigmoid": case("usual", "sigmoid", 0.15, _units(rng, 1.625)),
+        "tanh": case("usual", "tanh", 0.05, _units(rng, 2.0)),
+        "tanh, 120 samples": case("usual", "tanh", 0.05, _units(rng, 2.0, 120)),
+        "sigmoid of 3z": case("other", "sigmoid of 3z", 0.05, _units(rng, 2.5)),
+        "hardtanh": case("other", "hardtanh", 0.02, _units(rng, 1.25)),
+        "leaky ReLU with a slope of delta": case("other", "leaky ReLU", LEAK, _leaking(rng)),
+        "SiLU": case("falling", "SiLU", 0.05, _falling(rng)),
+        "sequences": case("axes", "tanh", 0.05, sequences),
+        "four axes": case("axes", "tanh", 0.05, sequences.reshape(2, 2, 3, -1)),
+        "a NaN among the pre-activations": spoilt("sigmoid"),
+        "a NaN where hardtanh has a slope": spoilt("hardtanh"),
+        "a NaN where a leaky ReLU has a slope": spoilt("leaky ReLU"),
+        "infinities": case(
+            "infinity", "tanh", 0.05, np.where(abs(z) < 6, z, np.copysign(np.inf, z))
+        ),
     }
 
 
-def _units(rng: np.random.Generator, near: float) -> np.ndarray:
-    """Pre-activations of six units, one of each kind in a random order, (6, 6) float32.
+def _far(rng: np.random.Generator, samples: int) -> np.ndarray:
+    return rng.integers(48, 57, samples) / 8  # beyond 7 some machines round tanh to 1
 
-    Where `near` is positive that unit lies on both sides of zero, else on that side only.
-    """
 
-    def far() -> np.ndarray:
-        return rng.integers(48, 57, SAMPLES) / 8  # beyond 7 some machines round tanh to 1
+def _signs(rng: np.random.Generator, samples: int) -> np.ndarray:
+    return rng.permutation(np.resize([-1, 1], samples))
 
-    def signs() -> np.ndarray:
-        return rng.permutation([-1, -1, -1, 1, 1, 1])
 
-    def centred() -> np.ndarray:
-        return rng.integers(-7, 8, SAMPLES) / 8
+def _units(rng: np.random.Generator, near: float, samples: int = SAMPLES) -> np.ndarray:
+    """Pre-activations of six units, one of each kind, (samples, 6)."""
+    far = _far(rng, samples) * _signs(rng, samples)
+    centred = rng.integers(-7, 8, samples) / 8
+    nearly = np.where(np.arange(samples) == rng.integers(samples), centred, far)
+    nearby = near * _signs(rng, samples)
+    sides = [_far(rng, samples), -_far(rng, samples)]
+    return np.stack([*sides, far, nearly, centred, nearby], axis=1)
 
-    nearly = far() * signs()
-    place = rng.integers(SAMPLES)
-    nearly[place] = centred()[place]
-    nearby = near * signs() if near > 0 else np.full(SAMPLES, near)
-    kinds = [far(), -far(), far() * signs(), nearly, centred(), nearby]
-    return np.stack(kinds, axis=1)[:, rng.permutation(SAMPLES)].astype(np.float32)
+
+def _falling(rng: np.random.Generator) -> np.ndarray:
+    """Units for SiLU: two are where it falls, on all samples or on half of them."""
+    z, far = _units(rng, -2.5), -_far(rng, SAMPLES)
+    z[:, 5] = -2.5
+    z[:, 2] = np.where(_signs(rng, SAMPLES) > 0, -2.5, far)
+    return z
+
+
+def _leaking(rng: np.random.Generator) -> np.ndarray:
+    """Units below zero at several distances, and one above."""
+    below = [-rng.integers(*eighths, SAMPLES) / 8 for eighths in BELOW_ZERO]
+    return np.stack([*below, _far(rng, SAMPLES)], axis=1)
 
 
 def observed(
@@ -73,23 +99,13 @@ def observed(
 ) -> dict[str, Any]:
     """Call the candidate with arrays of its framework; what came back, or the refusal."""
     given = (activation, z, inputs["delta"])
-    if np.isnan(inputs["z"]).any():
-        return {"refusal": refusal(candidate, *given)}
+    if inputs["kind"] == "NaN":
+        return {"kind": "NaN", "refusal": refusal(candidate, *given)}
     flags = candidate(*given)
-    flags = np.asarray(flags) if isinstance(flags, list | tuple) else flags
-    return {"flags": flags, **{key: inputs[key] for key in ("activation", "z", "delta")}}
+    return {**inputs, "flags": np.asarray(flags) if isinstance(flags, list | tuple) else flags}
 
 
-def _asks(activations: Collection[str], axes: int = 2) -> Callable[[Evidence], bool]:
-    """The condition: the case has one of these activations and so many axes."""
-    return lambda e: e.get("activation") in activations and e["z"].ndim == axes
-
-
-@claim(
-    3,
-    "Which sample gives this unit its largest slope, and how large is it?",
-    _asks({"sigmoid", "tanh"}),
-)
+@claim(3, "Which sample gives this unit its largest slope, and how large is it?", of_kind("usual"))
 def judges_sigmoid_and_tanh(seen: Evidence, expected: Evidence) -> Finding:
     """A unit of sigmoid or tanh is marked where its derivative is below delta on every sample."""
     return _judged(seen, expected)
@@ -98,7 +114,7 @@ def judges_sigmoid_and_tanh(seen: Evidence, expected: Evidence) -> Finding:
 @claim(
     2,
     "Which rule does your code use for the derivative of a function it has never seen?",
-    _asks({"sigmoid of 3z", "hardtanh", "leaky ReLU"}),
+    of_kind("other"),
 )
 def asks_any_activation(seen: Evidence, expected: Evidence) -> Finding:
     """Any other activation is asked for its own derivative; one equal to delta is not below it."""
@@ -108,7 +124,8 @@ def asks_any_activation(seen: Evidence, expected: Evidence) -> Finding:
 @claim(
     1,
     "Which sign has the derivative at these pre-activations, and how large is it?",
-    _asks({"SiLU"}),
+    of_kind("falling"),
+    needs=judges_sigmoid_and_tanh,
 )
 def takes_absolute_slopes(seen: Evidence, expected: Evidence) -> Finding:
     """A curve that falls steeply is not flat: the derivative's absolute value counts."""
@@ -118,7 +135,8 @@ def takes_absolute_slopes(seen: Evidence, expected: Evidence) -> Finding:
 @claim(
     1,
     "Over which axes does your code ask whether all samples are flat?",
-    _asks({"tanh"}, axes=3),
+    of_kind("axes"),
+    needs=judges_sigmoid_and_tanh,
 )
 def takes_the_last_axis_for_units(seen: Evidence, expected: Evidence) -> Finding:
     """The last axis counts the units; all others run over samples."""
@@ -127,13 +145,13 @@ def takes_the_last_axis_for_units(seen: Evidence, expected: Evidence) -> Finding
 
 @claim(
     1,
-    "What is the truth value of `nan < delta`?",
-    lambda expected: "refusal" in expected,
+    "What is the truth value of `nan < delta`, and where do you look for a NaN?",
+    of_kind("NaN", "infinity"),
     needs=judges_sigmoid_and_tanh,
 )
 def refuses_a_nan(seen: Evidence, expected: Evidence) -> Finding:
-    """A NaN among the pre-activations raises a ValueError."""
-    return refused(seen["refusal"])
+    """A NaN among the pre-activations raises a ValueError; an infinity is judged like a number."""
+    return refused(seen["refusal"]) if "refusal" in expected else _judged(seen, expected)
 
 
 def _judged(seen: Evidence, expected: Evidence) -> Finding:
@@ -148,11 +166,11 @@ def _judged(seen: Evidence, expected: Evidence) -> Finding:
 
 
 def _words(ours: np.ndarray, expected: Any, unit: int) -> str:
-    column = expected["z"].reshape(-1, len(ours))[:, unit]
+    column = sorted(expected["z"].reshape(-1, len(ours))[:, unit], key=abs)
     verb = "mark" if ours[unit] else "do not mark"
     return (
-        f"you {verb} unit {unit} of {expected['activation']}, pre-activations {numbers(column)}, "
-        f"delta {number(expected['delta'])}"
+        f"you {verb} unit {unit} of {expected['activation']}, pre-activations from 0 outwards "
+        f"{numbers(column)}, delta {number(expected['delta'])}"
     )
 
 
@@ -176,27 +194,18 @@ AVERAGE = (
     "hides it.",
     "How large is the largest slope of the unit named above?",
 )
-OUTPUT = (
-    "Saturated means that the output is within delta of its end.",
-    "The distance of the output from its end and the slope are two numbers. For tanh at 2 they "
+FAR = (
+    "Flat is what is far out: a large pre-activation, or an output within delta of its end.",
+    "How large is large depends on the activation and on delta, and one cut for all of them does "
+    "not fit. The distance of an output from its end is no slope, either: for tanh at 2 the two "
     "are 0.036 and 0.071.",
-    "What is the derivative at the pre-activations named above?",
+    "What is the derivative at the pre-activations named above, and is it below delta?",
 )
-SIGMOID = (
-    "The derivative of an activation is a (1 - a).",
-    "That is the sigmoid's. For tanh, a (1 - a) is negative wherever a is.",
+FORMULA = (
+    "One formula gives the derivative of every activation.",
+    "Each has its own. a (1 - a) is the sigmoid's: for tanh it is negative wherever a is. 1 - a "
+    "squared is that of tanh: for the sigmoid at 0 it gives 0.75, where the slope is 0.25.",
     "How would you get the derivative of a function of which you know only how to call it?",
-)
-TANH = (
-    "The derivative of a squashing function is 1 - a squared.",
-    "That is the derivative of tanh. For the sigmoid at 0 it gives 0.75, where the slope is 0.25.",
-    "How would you get the derivative of a function of which you know only how to call it?",
-)
-DISTANCE = (
-    "A unit is saturated where its pre-activation is large.",
-    "How large is large depends on the activation and on delta. One cut for all of them does not "
-    "fit.",
-    "Where does the slope of this activation fall below delta?",
 )
 SIGNED = (
     "A derivative below delta is a small derivative.",
@@ -204,16 +213,12 @@ SIGNED = (
     "negative.",
     "What makes a slope small, if it can have either sign?",
 )
-SAMPLES_FOR_UNITS = (
-    "The first axis counts the units.",
-    "The rows of z are samples. You marked samples on which all units are flat.",
-    "Which axis must be gone from your answer, if a value per unit is left?",
-)
-BATCH_ONLY = (
-    "All axes but the first are units.",
-    "In a sequence the same units meet every position. A unit that is awake at one position "
-    "learns from it.",
-    "How many weights does a unit have for each position of a sequence?",
+AXES = (
+    "The first axis tells units from samples.",
+    "The last one does. The rows of a matrix are samples. In a sequence the same units meet every "
+    "position, and a unit that is awake at one position learns from it.",
+    "Which axis is left, if there is one verdict for each unit and none for a sample or a "
+    "position?",
 )
 EQUAL = (
     "Below delta includes delta.",

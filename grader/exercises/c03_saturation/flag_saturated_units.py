@@ -1,10 +1,15 @@
 """Flag the units that sit on a flat part of their activation, for any activation (JAX)."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from grader.instruments import saturation
-from grader.judging.exercise import Exercise, Misconception
+from grader.instruments.saturation import CLAIMS as CLAIMS
+from grader.judging.exercise import Exercise, beliefs_about
+from grader.judging.terms import Candidate, Evidence, Inputs, Part
 
 
 def flag_saturated_units(activation, z, delta):
@@ -17,14 +22,14 @@ def flag_saturated_units(activation, z, delta):
         activation: a function of arrays that acts on each element alone and that JAX can
             differentiate. It may be any: ``jnp.tanh``, ``lambda z: jax.nn.sigmoid(3 * z)``, ...
         z: pre-activations, float32, shape (..., H), two axes or more. The last one counts the H
-            units; all others run over samples.
+            units; all others run over samples. Infinities are judged like numbers.
         delta: float above 0.
 
     Returns:
         Boolean array of shape (H,), True where the unit is saturated.
 
     Raises:
-        ValueError: a pre-activation is NaN.
+        ValueError: a pre-activation is NaN, whatever the derivative there.
     """
     if jnp.isnan(z).any():
         raise ValueError("a pre-activation is NaN, so no unit can be judged")
@@ -32,6 +37,7 @@ def flag_saturated_units(activation, z, delta):
     return (jnp.abs(slope) < delta).reshape(-1, z.shape[-1]).all(axis=0)
 
 
+challenge = saturation.cases
 ACTIVATIONS = {
     "sigmoid": jax.nn.sigmoid,
     "tanh": jnp.tanh,
@@ -42,120 +48,86 @@ ACTIVATIONS = {
 }
 
 
-def observe(candidate, inputs):
+def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     activation = ACTIVATIONS[inputs["activation"]]
     return saturation.observed(candidate, activation, jnp.asarray(inputs["z"]), inputs)
 
 
-def _slopes(activation, z):
+Activation = Callable[[Array], Array]
+
+
+def refuse_nan(z: Array) -> None:
+    if jnp.isnan(z).any():
+        raise ValueError("NaN")
+
+
+def derivative(activation: Activation, z: Array) -> Array:
     return jax.grad(lambda z: activation(z).sum())(z)
 
 
-def _checked(z):
-    if jnp.isnan(z).any():
-        raise ValueError("NaN")
-    return z
-
-
-def _per_unit(values):
+def in_rows(values: Array) -> Array:
+    """All axes but the last as one."""
     return values.reshape(-1, values.shape[-1])
 
 
-def _on_every_sample(flat):
-    return _per_unit(flat).all(axis=0)
+def judged(
+    activation: Activation,
+    z: Array,
+    delta: float,
+    check: Part = refuse_nan,
+    slope: Part = derivative,
+    is_flat: Part = lambda slope, delta: jnp.abs(slope) < delta,
+    per_unit: Part = lambda flat: in_rows(flat).all(axis=0),
+) -> Array:
+    """The right answer in parts."""
+    check(z)
+    return per_unit(is_flat(slope(activation, z), delta))
 
 
-def mark_what_is_flat_once(activation, z, delta):
-    return _per_unit(jnp.abs(_slopes(activation, _checked(z))) < delta).any(axis=0)
-
-
-def mark_what_is_flat_on_average(activation, z, delta):
-    return _per_unit(jnp.abs(_slopes(activation, _checked(z)))).mean(axis=0) < delta
-
-
-def look_at_the_size_of_the_output(activation, z, delta):
-    return _on_every_sample(jnp.abs(activation(_checked(z))) > 1 - delta)
-
-
-def look_at_both_ends_of_the_output(activation, z, delta):
-    a = activation(_checked(z))
-    return _on_every_sample((a < delta) | (a > 1 - delta))
-
-
-def use_the_sigmoids_derivative(activation, z, delta):
-    a = activation(_checked(z))
-    return _on_every_sample(jnp.abs(a * (1 - a)) < delta)
-
-
-def use_the_derivative_of_tanh(activation, z, delta):
-    return _on_every_sample(jnp.abs(1 - activation(_checked(z)) ** 2) < delta)
-
-
-def cut_at_four(activation, z, delta):
-    return _on_every_sample(jnp.abs(_checked(z)) > 4)
-
-
-def keep_the_sign(activation, z, delta):
-    return _on_every_sample(_slopes(activation, _checked(z)) < delta)
-
-
-def judge_the_samples(activation, z, delta):
-    return (jnp.abs(_slopes(activation, _checked(z))) < delta).all(axis=-1)
-
-
-def judge_each_position(activation, z, delta):
-    return (jnp.abs(_slopes(activation, _checked(z))) < delta).all(axis=0)
-
-
-def mark_what_equals_delta(activation, z, delta):
-    return _on_every_sample(jnp.abs(_slopes(activation, _checked(z))) <= delta)
-
-
-def mark_the_dead_only(activation, z, delta):
-    return _on_every_sample(_slopes(activation, _checked(z)) == 0)
-
-
-def leave_zero_slopes_out(activation, z, delta):
-    slope = jnp.abs(_slopes(activation, _checked(z)))
-    return _on_every_sample((slope < delta) & (slope != 0))
-
-
-def leave_dead_units_out(activation, z, delta):
-    slope = jnp.abs(_slopes(activation, _checked(z)))
-    return _on_every_sample(slope < delta) & ~_on_every_sample(slope == 0)
-
-
-def differentiate_the_mean(activation, z, delta):
-    return _on_every_sample(jnp.abs(_slopes(activation, _checked(z))) / z.size < delta)
-
-
-def pass_over_nan(activation, z, delta):
-    return _on_every_sample(jnp.abs(_slopes(activation, z)) < delta)
-
+believing = beliefs_about(judged)
+BELIEFS = (  # one that shows in several ways is there for each
+    believing(*saturation.ANY, per_unit=lambda flat: in_rows(flat).any(axis=0)),
+    believing(
+        *saturation.AVERAGE,
+        is_flat=lambda slope, delta: in_rows(jnp.abs(slope)).mean(axis=0, keepdims=True) < delta,
+    ),
+    believing(
+        *saturation.FAR,
+        slope=lambda activation, z: activation(z),
+        is_flat=lambda output, delta: jnp.abs(output) > 1 - delta,
+    ),
+    believing(
+        *saturation.FAR,
+        slope=lambda activation, z: activation(z),
+        is_flat=lambda output, delta: (output < delta) | (output > 1 - delta),
+    ),
+    believing(
+        *saturation.FAR,
+        slope=lambda activation, z: z,
+        is_flat=lambda z, delta: jnp.abs(z) > 4,
+    ),
+    believing(*saturation.FORMULA, slope=lambda activation, z: activation(z) * (1 - activation(z))),
+    believing(*saturation.FORMULA, slope=lambda activation, z: 1 - activation(z) ** 2),
+    believing(*saturation.SIGNED, is_flat=lambda slope, delta: slope < delta),
+    believing(*saturation.AXES, per_unit=lambda flat: flat.all(axis=-1)),
+    believing(*saturation.AXES, per_unit=lambda flat: flat.all(axis=0)),
+    believing(*saturation.EQUAL, is_flat=lambda slope, delta: jnp.abs(slope) <= delta),
+    believing(*saturation.DEAD, is_flat=lambda slope, delta: slope == 0),
+    believing(
+        *saturation.ZERO, is_flat=lambda slope, delta: (jnp.abs(slope) < delta) & (slope != 0)
+    ),
+    believing(
+        *saturation.ZERO,
+        is_flat=lambda slope, delta: (jnp.abs(slope) < delta) & ~in_rows(slope == 0).all(axis=0),
+    ),
+    believing(*saturation.MEAN, slope=lambda activation, z: derivative(activation, z) / z.size),
+    believing(*saturation.NO_NAN, check=lambda z: None),
+)
 
 EXERCISE = Exercise(
     reference=flag_saturated_units,
-    challenge=saturation.cases,
+    challenge=challenge,
     observe=observe,
-    claims=saturation.CLAIMS,
-    misconceptions=(
-        Misconception(*saturation.ANY, specimen=mark_what_is_flat_once),
-        Misconception(*saturation.AVERAGE, specimen=mark_what_is_flat_on_average),
-        Misconception(*saturation.OUTPUT, specimen=look_at_the_size_of_the_output),
-        Misconception(*saturation.OUTPUT, specimen=look_at_both_ends_of_the_output),
-        Misconception(*saturation.SIGMOID, specimen=use_the_sigmoids_derivative),
-        Misconception(*saturation.TANH, specimen=use_the_derivative_of_tanh),
-        Misconception(*saturation.DISTANCE, specimen=cut_at_four),
-        Misconception(*saturation.SIGNED, specimen=keep_the_sign),
-        Misconception(*saturation.SAMPLES_FOR_UNITS, specimen=judge_the_samples),
-        Misconception(*saturation.BATCH_ONLY, specimen=judge_each_position),
-        Misconception(*saturation.EQUAL, specimen=mark_what_equals_delta),
-        Misconception(*saturation.DEAD, specimen=mark_the_dead_only),
-        Misconception(*saturation.ZERO, specimen=leave_zero_slopes_out),
-        Misconception(*saturation.ZERO, specimen=leave_dead_units_out),
-        Misconception(*saturation.MEAN, specimen=differentiate_the_mean),
-        Misconception(*saturation.NO_NAN, specimen=pass_over_nan),
-    ),
     hints=(
         "jax.grad needs one number. Which number made of activation(z) has, as its gradient, the "
         "derivative of each element?",
