@@ -3,22 +3,30 @@
 Which units are dead is settled by large biases, so that a case can say who is dead and who is not.
 """
 
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from functools import partial
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from grader.instruments.dead_units import as_row, listed
-from grader.judging.exercise import Claim, Exercise, Misconception
+from grader.instruments import words
+from grader.instruments.dead_units import as_row, in_truth_values, listed
+from grader.instruments.snapshots import changed, snapshot
+from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 
 def dead_for_good(model, x):
     """Find the dead units that no training on this data can wake.
 
-    A hidden unit is dead if ReLU's derivative is zero at its pre-activation on all samples. It is
-    dead *for good* if, besides, its pre-activations cannot change, whatever the loss and however
-    many steps of plain gradient descent are taken on ``x``. They cannot change if no layer below
-    the unit's own can move. A layer cannot move if it is frozen, or if all units of a hidden
-    layer, its own or one above it, are dead: then no gradient comes through.
+    A hidden unit is dead if ReLU's derivative is zero at its pre-activation on all samples. At 0
+    that derivative is 0. The unit is dead *for good* if, besides, its pre-activations cannot
+    change, whatever the loss and however many steps of plain gradient descent are taken on ``x``.
+    They cannot change if no layer below the unit's own can move. A layer cannot move if it is
+    frozen, or if all units of a hidden layer, its own or one above it, are dead: then no gradient
+    comes through.
 
     Args:
         model: ``nn.Sequential`` of Linear, ReLU, Linear, ReLU, …, Linear. A Linear is frozen if
@@ -47,324 +55,263 @@ WIDTH = 4
 ALIVE, ONE_SAMPLE = "alive", "alive on one sample"
 DEAD, AT_ZERO = "dead", "dead at exactly zero"
 MIXED = (ALIVE, DEAD, ALIVE, DEAD)
-BIAS = 50.0
-"""Large against what the weights and inputs add to it: it alone decides who is dead."""
+BIAS = 50.0  # large against what weights and inputs add to it: it alone decides who is dead
 
 
-def challenge(rng):
-    def case(*layers, frozen=(), zero_head=False):
+def challenge(rng: np.random.Generator) -> Challenge:
+    def case(kind: str, *layers: Iterable[str], frozen: Iterable[str] = ()) -> Inputs:
         x = np.abs(rng.normal(size=(6, WIDTH)))
         x[:, 0] = [0, 0, 0, 0, 0, 1]  # the last sample alone wakes some units
         return {
             "units": [[str(unit) for unit in rng.permutation(layer)] for layer in layers],
-            "frozen": list(frozen),
-            "zero head": zero_head,
+            "kind": kind,
+            "frozen": [f"{2 * int(name[0]) - 2}{name[1:]}" for name in frozen],
             "seed": int(rng.integers(1000)),
             "x": x.astype(np.float32),
         }
 
-    first, second = ["0.weight", "0.bias"], ["2.weight", "2.bias"]
-    all_dead, at_zero = [DEAD] * WIDTH, (ALIVE, DEAD, ALIVE, AT_ZERO)
+    stop = partial(case, "dead layer")
+    first, second = ("1.weight", "1.bias"), ("2.weight", "2.bias")
+    three = (MIXED, MIXED, MIXED)
+    all_dead, at_zero = (DEAD,) * WIDTH, (ALIVE, DEAD, ALIVE, AT_ZERO)
     return {
-        "all layers trainable": case((*MIXED[:3], ONE_SAMPLE), MIXED, MIXED),
-        "the first layer frozen": case(MIXED, MIXED, MIXED, frozen=first),
-        "the second layer frozen": case(MIXED, MIXED, MIXED, frozen=second),
-        "the first and the second layer frozen": case(MIXED, MIXED, MIXED, frozen=first + second),
-        "only the weight of the first layer frozen": case(MIXED, MIXED, frozen=first[:1]),
-        "all units of the second of four layers dead": case(at_zero, all_dead, at_zero, MIXED),
-        "all units of the last hidden layer dead": case(MIXED, MIXED, all_dead),
-        "a head of zeros": case(MIXED, MIXED, MIXED, zero_head=True),
+        "all layers trainable": case("plain", (*MIXED[:3], ONE_SAMPLE), MIXED, MIXED),
+        "the first layer frozen": case("frozen", *three, frozen=first),
+        "the second layer frozen": case("plain", *three, frozen=second),
+        "the first and the second layer frozen": case("frozen", *three, frozen=first + second),
+        "only the weight of the first layer frozen": case("plain", MIXED, MIXED, frozen=first[:1]),
+        "only the bias of the first layer frozen": case("plain", MIXED, MIXED, frozen=first[1:]),
+        "the head frozen": case("plain", *three, frozen=("4.weight", "4.bias")),
+        "all units of the second of four layers dead": stop(at_zero, all_dead, at_zero, MIXED),
+        "all units of the last hidden layer dead": stop(MIXED, MIXED, all_dead),
+        "all units of a frozen layer dead": stop(MIXED, all_dead, MIXED, frozen=second),
+        "all units dead above a frozen layer": stop(MIXED, all_dead, MIXED, frozen=first),
+        "a head of zeros": case("head of zeros", *three),
     }
 
 
-def observe(candidate, inputs):
+def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     model, x = _model(inputs), torch.from_numpy(inputs["x"])
-    before = _state(model)
-    returned, after = candidate(model, x), _state(model)
+    before = snapshot(model)
+    returned = candidate(model, x)
     return {
+        "kind": inputs["kind"],
         "units": inputs["units"],
-        "frozen": inputs["frozen"],
         "for good": _by_layer(returned),
-        "changed": [what for what in before if after[what] != before[what]],
+        "changed": changed(before, model),
     }
 
 
 @torch.no_grad()
-def _model(inputs):
+def _model(inputs: Inputs) -> nn.Sequential:
     """Small random weights, and a bias of 50 or -50 that makes each unit what it is to be."""
     rng, modules = np.random.default_rng(inputs["seed"]), []
     for units in inputs["units"]:
-        modules += [_linear(rng, len(units)), nn.ReLU()]
+        linear = _linear(rng, len(units))
+        modules += [linear, nn.ReLU()]
         for i, unit in enumerate(units):
-            modules[-2].bias[i] = BIAS if unit == ALIVE else -BIAS
+            linear.bias[i] = BIAS if unit == ALIVE else -BIAS
             if unit == ONE_SAMPLE:
-                modules[-2].weight[i] = torch.tensor([BIAS + 0.5, 0, 0, 0])
+                linear.weight[i] = torch.tensor([BIAS + 0.5, 0, 0, 0])
             if unit == AT_ZERO:
-                modules[-2].weight[i] = modules[-2].bias[i] = 0
-    head = _linear(rng, 2)
-    if inputs["zero head"]:
-        head.weight.zero_()
-    model = nn.Sequential(*modules, head)
+                linear.weight[i] = linear.bias[i] = 0
+    model = nn.Sequential(*modules, _linear(rng, 2))
+    if inputs["kind"] == "head of zeros":
+        model[-1].weight.zero_()
     for name in inputs["frozen"]:
         model.get_parameter(name).requires_grad_(False)
     return model
 
 
-def _linear(rng, width):
+def _linear(rng: np.random.Generator, width: int) -> nn.Linear:
     linear = nn.utils.skip_init(nn.Linear, WIDTH, width)
     for parameter in linear.parameters():
         parameter.copy_(torch.from_numpy(rng.normal(scale=0.02, size=parameter.shape)))
     return linear
 
 
-def _by_layer(returned):
+def _by_layer(returned: object) -> object:
     """A returned list by the number of the layer; anything else as it is."""
     if not isinstance(returned, list | tuple):
         return returned
     return {f"hidden layer {i + 1}": as_row(row) for i, row in enumerate(returned)}
 
 
-def _state(model):
-    """Numbers, flags, gradients and modes of the model."""
-    state = {f"mode of {name or 'the model'}": m.training for name, m in model.named_modules()}
-    for name, parameter in model.named_parameters():
-        gradient = parameter.grad
-        state[name] = parameter.detach().numpy().tobytes()
-        state[f"requires_grad of {name}"] = parameter.requires_grad
-        state[f"gradient of {name}"] = None if gradient is None else gradient.numpy().tobytes()
-    return state
+def _is_dead(unit: str) -> bool:
+    return unit in (DEAD, AT_ZERO)
 
 
-def spares_the_living(seen, expected):
-    """A unit that is alive on some sample is False."""
-    return _compared(seen, expected, lambda layer, unit, right: not _is_dead(unit))
+def _compared(
+    seen: Evidence, expected: Evidence, concerns: Callable[[int, str, bool], bool]
+) -> Finding:
+    """Compare those units of which `concerns(layer, what the unit is, what is right)` is true."""
+    ours, right, off = seen["for good"], expected["for good"], {}
+    for layer, (name, row) in enumerate(right.items()):
+        units = zip(expected["units"][layer], row, strict=True)
+        concerned = [concerns(layer, *unit) for unit in units]
+        off[name] = np.flatnonzero((ours[name] != row) & concerned).tolist()
+    astray = [f"{listed(units)} of {name}" for name, units in off.items() if units]
+    said = next((bool(ours[name][i]) for name, units in off.items() for i in units), None)
+    finding = not astray, f"{said} for {', '.join(astray)}" if astray else "as expected"
+    return in_truth_values(np.concatenate([*ours.values()]), finding)
 
 
-def first_layer_never_wakes(seen, expected):
+@claim(2, "What do the pre-activations of the first layer rest on?")
+def first_layer_never_wakes(seen: Evidence, expected: Evidence) -> Finding:
     """A dead unit of the first hidden layer is True: nothing lies below it."""
     return _compared(seen, expected, lambda layer, unit, right: layer == 0 and _is_dead(unit))
 
 
-def moving_inputs_may_wake(seen, expected):
+@claim(1, "Which units get a gradient on at least one sample?", needs=first_layer_never_wakes)
+def spares_the_living(seen: Evidence, expected: Evidence) -> Finding:
+    """A unit that is alive on some sample is False."""
+    return _compared(seen, expected, lambda layer, unit, right: not _is_dead(unit))
+
+
+@claim(3, "Which layers have a say in the inputs of that unit?", needs=first_layer_never_wakes)
+def moving_inputs_may_wake(seen: Evidence, expected: Evidence) -> Finding:
     """A dead unit is False if some layer below it can move, however far below."""
     return _compared(seen, expected, lambda layer, unit, right: _is_dead(unit) and not right)
 
 
-def frozen_inputs_never_wake(seen, expected):
+@claim(2, "Which parameters would have to move to wake that unit?", of_kind("frozen"))
+def frozen_inputs_never_wake(seen: Evidence, expected: Evidence) -> Finding:
     """A dead unit is True if all layers below it are frozen."""
-    if not expected["frozen"]:
-        return None
     return _compared(seen, expected, lambda layer, unit, right: layer > 0 and right)
 
 
-def no_gradient_moves_nothing(seen, expected):
+@claim(2, "How far down does the gradient come?", of_kind("dead layer"))
+def no_gradient_moves_nothing(seen: Evidence, expected: Evidence) -> Finding:
     """A dead unit is True if a hidden layer whose units are all dead stops whatever lies below."""
-    if not any(all(map(_is_dead, units)) for units in expected["units"]):
-        return None
     return _compared(seen, expected, lambda layer, unit, right: layer > 0 and right)
 
 
-def leaves_the_model_alone(seen, expected):
+@claim(1, "What did your code leave behind in the model?", needs=first_layer_never_wakes)
+def leaves_the_model_alone(seen: Evidence, expected: Evidence) -> Finding:
     """The model is left as it was: its numbers, flags and modes, and no gradient stays in it."""
-    return not seen["changed"], f"changed: {', '.join(seen['changed']) or 'nothing'}"
+    return not seen["changed"], f"changed: {words.listed(seen['changed'])}"
 
 
-def _is_dead(unit):
-    return unit in (DEAD, AT_ZERO)
-
-
-def _compared(seen, expected, concerns):
-    """Compare those units of which `concerns(layer, what the unit is, what is right)` is true."""
-    ours, right = (list(evidence["for good"].values()) for evidence in (seen, expected))
-    concerned = {
-        layer: [i for i, unit in enumerate(units) if concerns(layer, unit, bool(right[layer][i]))]
-        for layer, units in enumerate(expected["units"])
-    }
-    if not any(concerned.values()):
-        return None
-    off = {k: [i for i in units if ours[k][i] != right[k][i]] for k, units in concerned.items()}
-    words = [f"{listed(units)} of hidden layer {k + 1}" for k, units in off.items() if units]
-    said = next((bool(ours[k][i]) for k, units in off.items() for i in units), None)
-    return not words, f"{said} for {', '.join(words)}" if words else "as expected"
-
-
-def _dead(model, x):
+def _dead(model: nn.Sequential, x: Tensor) -> list[Tensor]:
     """The dead units of each hidden layer."""
-    dead, h = [], x
-    with torch.no_grad():
-        for linear in list(model)[:-1:2]:
-            z = linear(h)
-            dead.append((z <= 0).all(0))
-            h = torch.relu(z)
-    return dead
+    return [(model[: i + 1](x) <= 0).all(0) for i in range(0, len(model) - 1, 2)]
 
 
-def _frozen(model):
-    """Whether each hidden Linear is frozen, weight and bias."""
-    linears = list(model)[:-1:2]
-    return [not any(p.requires_grad for p in linear.parameters()) for linear in linears]
+def _is_frozen(linear: nn.Linear) -> bool:
+    return not any(p.requires_grad for p in linear.parameters())
 
 
-def _where(dead, fixed):
-    return [d & f for d, f in zip(dead, fixed, strict=True)]
-
-
-def _all_before(flags):
-    return [all(flags[:i]) for i in range(len(flags))]
-
-
-def _no_gradient(dead, last_stopped=lambda i: i):
+def _dead_layer_above(model: nn.Sequential, x: Tensor) -> list[bool]:
     """Whether no gradient reaches each layer, because a layer from it on upwards is all dead."""
-    return [any(d.all() for d in dead[last_stopped(i) :]) for i in range(len(dead))]
-
-
-def call_all_the_dead_dead_for_good(model, x):
-    return _dead(model, x)
-
-
-def trust_the_first_layer_only(model, x):
     dead = _dead(model, x)
-    return _where(dead, [i == 0 for i in range(len(dead))])
+    return [any(row.all() for row in dead[i:]) for i in range(len(dead))]
 
 
-def ask_the_own_layer(model, x):
-    frozen = _frozen(model)
-    return _where(_dead(model, x), [i == 0 or frozen[i] for i in range(len(frozen))])
+def judged(
+    model: nn.Sequential,
+    x: Tensor,
+    is_frozen: Part = _is_frozen,
+    is_stopped: Part = _dead_layer_above,
+    is_fixed: Part = lambda frozen, stopped, i: (frozen | stopped)[:i].all(),
+    for_good: Part = lambda dead, fixed: dead & fixed,
+) -> list[Tensor]:
+    """The right answer in parts."""
+    frozen = torch.tensor([is_frozen(linear) for linear in list(model)[:-1:2]])
+    stopped = torch.tensor(is_stopped(model, x))
+    return [for_good(row, is_fixed(frozen, stopped, i)) for i, row in enumerate(_dead(model, x))]
 
 
-def ask_the_layer_directly_below(model, x):
-    dead = _dead(model, x)
-    still = [a or b for a, b in zip(_frozen(model), _no_gradient(dead), strict=True)]
-    return _where(dead, [i == 0 or still[i - 1] for i in range(len(dead))])
+def _frozen_layer_above(model: nn.Sequential, x: Tensor) -> list[bool]:
+    """As if a frozen layer, too, stopped the gradient on its way down."""
+    frozen = [_is_frozen(linear) for linear in list(model)[::2]]
+    return [dead or any(frozen[i:]) for i, dead in enumerate(_dead_layer_above(model, x))]
 
 
-def look_at_the_flags_only(model, x):
-    return _where(_dead(model, x), _all_before(_frozen(model)))
-
-
-def look_at_the_weights_only(model, x):
-    dead = _dead(model, x)
-    frozen = [not linear.weight.requires_grad for linear in list(model)[:-1:2]]
-    still = [a or b for a, b in zip(frozen, _no_gradient(dead), strict=True)]
-    return _where(dead, _all_before(still))
-
-
-def wake_all_above_a_dead_layer(model, x):
-    dead, frozen = _dead(model, x), _frozen(model)
-    stopped = _no_gradient(dead)
-    fixed = [a or b for a, b in zip(_all_before(frozen), stopped, strict=True)]
-    return _where(dead, fixed)
-
-
-def ask_the_gradient_of_today(model, x):
-    dead, linears = _dead(model, x), list(model)[:-1:2]
-    still = []
-    for linear in linears:
-        own = [p for p in linear.parameters() if p.requires_grad]
-        output = (model(x) * torch.tensor([1.0, -0.7])).sum()
-        gradients = torch.autograd.grad(output, own) if own else []
-        still.append(not any(g.any() for g in gradients))
-    return _where(dead, _all_before(still))
-
-
-def take_a_backward_pass_today(model, x):
+def _no_gradient_today(model: nn.Sequential, x: Tensor) -> list[bool]:
     model(x).sum().backward()
-    still = [
-        not any(p.grad is not None and p.grad.any() for p in linear.parameters())
-        for linear in list(model)[:-1:2]
-    ]
-    return _where(_dead(model, x), _all_before(still))
+    gradients = [[p.grad for p in linear.parameters()] for linear in list(model)[:-1:2]]
+    return [not any(g is not None and g.any() for g in own) for own in gradients]
 
 
-def forget_to_ask_who_is_dead(model, x):
-    dead = _dead(model, x)
-    still = [a or b for a, b in zip(_frozen(model), _no_gradient(dead), strict=True)]
-    fixed = _all_before(still)
-    return [torch.full_like(d, f) for d, f in zip(dead, fixed, strict=True)]
-
-
-# A belief that shows in two ways has a specimen for each.
 GRADIENT_OF_TODAY = (
     "A gradient of zero today is zero tomorrow.",
     "Under a head of zeros no gradient comes down in the first step. The head itself gets one and "
     "moves, and in the second step the layers below move too.",
     "Which of the zeros in your gradient come from dead units, and which from somewhere else?",
 )
+believing = beliefs_about(judged)
+BELIEFS = (  # one that shows in two ways is there twice
+    believing(
+        "Dead is dead for good.",
+        "A dead unit cannot move itself. But the layers below go on learning, and they change "
+        "its inputs.",
+        "Which numbers of a unit in layer 2 change when layer 1 takes a step?",
+        is_fixed=lambda frozen, stopped, i: True,
+    ),
+    believing(
+        "Deeper units can always wake.",
+        "Their inputs must change for that, and layers below that are frozen, or get no "
+        "gradient, change nothing.",
+        "Who could move the inputs of layer 2 if layer 1 is frozen?",
+        is_fixed=lambda frozen, stopped, i: i == 0,
+    ),
+    believing(
+        "A dead unit in a frozen layer is dead for good, and no other.",
+        "Its own layer does not move in either case, for a dead unit gets no gradient. What "
+        "matters is whether its inputs can move.",
+        "Who could change the pre-activation of a unit whose own weights stay as they are?",
+        is_fixed=lambda frozen, stopped, i: i == 0 or frozen[i],
+    ),
+    believing(
+        "Only the layer directly below counts.",
+        "With layer 2 frozen and layer 1 trainable, the inputs of layer 3 change all the same, "
+        "through layer 2.",
+        "Is a frozen layer's output fixed?",
+        is_fixed=lambda frozen, stopped, i: (frozen | stopped)[:i][-1:].all(),
+    ),
+    believing(
+        "What is not frozen can move.",
+        "A trainable layer moves only if a gradient arrives. Below a layer whose units are "
+        "all dead none does.",
+        "What is the gradient of layer 1 if every unit of layer 2 is dead?",
+        is_fixed=lambda frozen, stopped, i: frozen[:i].all(),
+    ),
+    believing(
+        "A frozen layer lets no gradient through.",
+        "Its own numbers stay as they are. The gradient passes on through it, and the trainable "
+        "layers below move.",
+        "Which gradient does requires_grad = False leave out, and which one does layer 1 need?",
+        is_stopped=_frozen_layer_above,
+    ),
+    believing(
+        "A layer is frozen if its weight is.",
+        "Its bias still learns, and moves the outputs of the layer.",
+        "How many parameters has a Linear?",
+        is_frozen=lambda linear: not linear.weight.requires_grad,
+    ),
+    believing(
+        "Above a dead layer everything can move.",
+        "The first layer above it gets an input of zeros, now and forever. A dead unit there "
+        "has a constant pre-activation, its bias.",
+        "What are the inputs of the layer directly above, and which parameter could move them?",
+        is_fixed=lambda frozen, stopped, i: frozen[:i].all() | stopped[i],
+    ),
+    believing(
+        *GRADIENT_OF_TODAY, is_stopped=lambda model, x: _no_gradient_today(deepcopy(model), x)
+    ),
+    believing(*GRADIENT_OF_TODAY, is_stopped=_no_gradient_today),
+    believing(
+        "A unit whose inputs stay as they are is dead for good.",
+        "A living unit learns from fixed inputs: it moves its own weights.",
+        "Where does your code ask whether a unit is dead at all?",
+        for_good=lambda dead, fixed: torch.full_like(dead, bool(fixed)),
+    ),
+)
 
 EXERCISE = Exercise(
     reference=dead_for_good,
     challenge=challenge,
     observe=observe,
-    claims=(
-        Claim(spares_the_living, 1, "Which units get a gradient on at least one sample?"),
-        Claim(
-            first_layer_never_wakes, 2, "What do the pre-activations of the first layer rest on?"
-        ),
-        Claim(moving_inputs_may_wake, 3, "Which layers have a say in the inputs of that unit?"),
-        Claim(
-            frozen_inputs_never_wake, 2, "Which parameters would have to move to wake that unit?"
-        ),
-        Claim(no_gradient_moves_nothing, 2, "How far down does the gradient come?"),
-        Claim(leaves_the_model_alone, 1, "What did your code leave behind in the model?"),
-    ),
-    misconceptions=(
-        Misconception(
-            "Dead is dead for good.",
-            "A dead unit cannot move itself. But the layers below go on learning, and they change "
-            "its inputs.",
-            "Which numbers of a unit in layer 2 change when layer 1 takes a step?",
-            call_all_the_dead_dead_for_good,
-        ),
-        Misconception(
-            "Deeper units can always wake.",
-            "Their inputs must change for that, and layers below that are frozen, or get no "
-            "gradient, change nothing.",
-            "Who could move the inputs of layer 2 if layer 1 is frozen?",
-            trust_the_first_layer_only,
-        ),
-        Misconception(
-            "A dead unit in a frozen layer is dead for good, and no other.",
-            "Its own layer does not move in either case, for a dead unit gets no gradient. What "
-            "matters is whether its inputs can move.",
-            "Who could change the pre-activation of a unit whose own weights stay as they are?",
-            ask_the_own_layer,
-        ),
-        Misconception(
-            "Only the layer directly below counts.",
-            "With layer 2 frozen and layer 1 trainable, the inputs of layer 3 change all the same, "
-            "through layer 2.",
-            "Is a frozen layer's output fixed?",
-            ask_the_layer_directly_below,
-        ),
-        Misconception(
-            "What is not frozen can move.",
-            "A trainable layer moves only if a gradient arrives. Below a layer whose units are "
-            "all dead none does.",
-            "What is the gradient of layer 1 if every unit of layer 2 is dead?",
-            look_at_the_flags_only,
-        ),
-        Misconception(
-            "A layer is frozen if its weight is.",
-            "Its bias still learns, and moves the outputs of the layer.",
-            "How many parameters has a Linear?",
-            look_at_the_weights_only,
-        ),
-        Misconception(
-            "Above a dead layer everything can move.",
-            "The first layer above it gets an input of zeros, now and forever. A dead unit there "
-            "has a constant pre-activation, its bias.",
-            "What are the inputs of the layer directly above, and which parameter could move them?",
-            wake_all_above_a_dead_layer,
-        ),
-        Misconception(*GRADIENT_OF_TODAY, specimen=ask_the_gradient_of_today),
-        Misconception(*GRADIENT_OF_TODAY, specimen=take_a_backward_pass_today),
-        Misconception(
-            "A unit whose inputs stay as they are is dead for good.",
-            "A living unit learns from fixed inputs: it moves its own weights.",
-            "Where does your code ask whether a unit is dead at all?",
-            forget_to_ask_who_is_dead,
-        ),
-    ),
     hints=(
         "First find the dead units of each hidden layer. A dead unit's own weights get no "
         "gradient. What else could change its pre-activation?",
