@@ -24,11 +24,6 @@ SHAPES = {"kernel": (3, 4), "bias": (4,)}
 Tree = dict[str, Any]
 
 
-def over(part: float, whole: float) -> float:
-    """The share, and 0 of nothing."""
-    return part / whole if whole else 0.0
-
-
 def layer(rng: np.random.Generator, scale: float = 1.0, dtype: str = "float32") -> Tree:
     """Gradients of one layer with entries of about the size of `scale`."""
     return {k: (scale * rng.normal(size=s)).astype(dtype) for k, s in SHAPES.items()}

@@ -109,13 +109,15 @@ def challenge(rng: np.random.Generator) -> Challenge:
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     model = torch_cases.built(inputs)
     rng = np.random.default_rng(inputs["seed"])
-    for parameter, norm in zip(model.parameters(), inputs["norms"], strict=True):
-        parameter.grad = None if norm is None else _gradient(rng, parameter, norm, inputs["spread"])
+    pairs = list(zip(model.parameters(), inputs["norms"], strict=True))
+    gradients: list[Any] = [_gradient(rng, p, norm, inputs["spread"]) for p, norm in pairs]
+    for (parameter, _), gradient in zip(pairs, gradients, strict=True):
+        parameter.grad = gradient
     names, epsilon = [name for name, _ in model.named_parameters()], inputs["epsilon"]
     if inputs["broken"]:
         place, value = inputs["broken"]
         broken = names.pop(place)
-        entries = model.get_parameter(broken).grad.view(-1)
+        entries = gradients[place].view(-1)
         entries[rng.integers(len(entries))] = value
         ending = refusal(
             candidate, model, epsilon, naming=[broken], sparing=names, returned=lambda _: "names"
@@ -128,8 +130,12 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     return {"kind": inputs["kind"], "locked": {n: n in named for n in names}, "more": more}
 
 
-def _gradient(rng: np.random.Generator, like: Tensor, norm: float, spread: str) -> Tensor:
+def _gradient(
+    rng: np.random.Generator, like: Tensor, norm: float | None, spread: str
+) -> Tensor | None:
     """A gradient of this norm: in a random direction, of entries of one size, or of one entry."""
+    if norm is None:
+        return None
     signs = rng.choice([-1.0, 1.0], like.shape)
     if spread == "one":
         signs.flat[1:] = 0

@@ -65,7 +65,8 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
     shared = parts.challenge(rng)  # first, so that both twins draw the same
     tiny = parts.layer(rng, 1e-200, "float64")
-    return shared | {
+    return {
+        **shared,
         "a weight shared with another layer": tied("body.layer1"),
         "another layer that shares its weight": tied("body.layer10"),
         "a part frozen after the backward pass": case(drawn(dtype="float32"), frozen="body.layer1"),
@@ -109,6 +110,10 @@ def exactly(tensor: Tensor) -> float:
     return math.hypot(*tensor.flatten().tolist())
 
 
+def over(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
 def shared_out(
     model: nn.Module,
     path: str,
@@ -116,7 +121,7 @@ def shared_out(
     whole: Part = lambda model, path: below(model, ""),
     size: Part = exactly,
     norm: Part = lambda gradients, size: size(flat(gradients)),
-    over: Part = parts.over,
+    over: Part = over,
 ) -> float:
     """The right answer in parts."""
     gradients = part(model, path), whole(model, path)
@@ -155,7 +160,7 @@ def weights_below(model: nn.Module, path: str) -> list[Tensor]:
 
 BELIEFS = (  # one that shows in several ways is there for each
     *however_precise(*parts.ADD_NORMS, norm=lambda gradients, size: sum(map(size, gradients))),
-    *however_precise(*parts.SQUARES, over=lambda part, whole: parts.over(part, whole) ** 2),
+    *however_precise(*parts.SQUARES, over=lambda part, whole: over(part, whole) ** 2),
     *however_precise(*parts.REST, whole=not_below),
     believing(*parts.PRECISION, size=lambda tensor: tensor.square().sum().sqrt().item()),
     believing(*parts.PRECISION, size=lambda tensor: tensor.float().square().sum().sqrt().item()),

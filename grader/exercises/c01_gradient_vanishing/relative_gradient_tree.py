@@ -74,6 +74,10 @@ def in_float64(leaf: jax.Array) -> float:
     return float(np.linalg.norm(np.asarray(leaf, np.float64)))
 
 
+def over(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
 def shared_out(
     gradients: parts.Tree,
     path: Path,
@@ -81,7 +85,7 @@ def shared_out(
     whole: Part = lambda gradients, path: below(gradients, ()),
     size: Part = in_float64,
     norm: Part = lambda leaves, size: math.hypot(*map(size, leaves)),
-    over: Part = parts.over,
+    over: Part = over,
 ) -> float:
     """The right answer in parts."""
     return over(norm(part(gradients, path), size), norm(whole(gradients, path), size))
@@ -116,7 +120,7 @@ def in_float32(leaf: jax.Array) -> float:
 believing = beliefs_about(shared_out)
 BELIEFS = (  # one that shows in two ways is there twice
     believing(*parts.ADD_NORMS, norm=lambda leaves, size: sum(map(size, leaves))),
-    believing(*parts.SQUARES, over=lambda part, whole: parts.over(part, whole) ** 2),
+    believing(*parts.SQUARES, over=lambda part, whole: over(part, whole) ** 2),
     believing(*parts.REST, whole=not_below),
     believing(*parts.PRECISION, size=lambda leaf: float(jnp.sqrt((leaf**2).sum()))),
     believing(*parts.PRECISION, size=in_float32),

@@ -96,7 +96,7 @@ def judged(
     return per_unit(is_flat(slope(activation, z), delta))
 
 
-def differentiate_the_callers_tensor(activation: Activation, z: Tensor) -> Tensor:
+def differentiate_the_callers_tensor(activation: Activation, z: Tensor) -> Tensor | None:
     z.requires_grad_(True)
     activation(z).sum().backward()
     return z.grad
