@@ -15,7 +15,7 @@ def write_row_and_column(layer, following, unit, incoming, optimizer):
         if parameter not in optimizer.state:
             continue
         for key, kept in optimizer.state[parameter].items():
-            if key != "step" and kept is not None:
+            if key != "step" and kept is not None and kept.shape == parameter.shape:
                 part(kept).zero_()
 
 
@@ -24,7 +24,8 @@ def write_through_data(layer, following, unit, incoming, optimizer):
     following.weight.data[:, unit] = 0.0
     if layer.bias is not None:
         layer.bias.data[unit] = 0.0
-    for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"):
+    names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "variance")
+    for name in names:  # what the optimizers of torch call what is kept of each number
         for parameter in (layer.weight, layer.bias, following.weight):
             kept = optimizer.state[parameter].get(name) if parameter in optimizer.state else None
             if kept is not None and parameter is following.weight:
@@ -43,7 +44,7 @@ def multiply_by_a_pattern(layer, following, unit, incoming, optimizer):
         for parameter, pattern in patterns.items():
             parameter.mul_(pattern)
             for kept in optimizer.state.get(parameter, {}).values():
-                if isinstance(kept, torch.Tensor) and kept.dim() > 0:
+                if isinstance(kept, torch.Tensor) and kept.size() == parameter.size():
                     kept.mul_(pattern)
         layer.weight.add_(torch.outer(1 - others, incoming))
 
@@ -57,7 +58,7 @@ def fill_by_index(layer, following, unit, incoming, optimizer):
             layer.bias.index_fill_(0, index, 0)
     for parameter, axis in ((layer.weight, 0), (layer.bias, 0), (following.weight, 1)):
         for kept in dict(optimizer.state.get(parameter) or {}).values():
-            if torch.is_tensor(kept) and kept.ndim == parameter.ndim:
+            if torch.is_tensor(kept) and kept.shape == parameter.shape:
                 kept.index_fill_(axis, index, 0)
 
 
@@ -88,7 +89,7 @@ def ask_every_group(layer, following, unit, incoming, optimizer):
                 continue
             column = parameter is following.weight
             memory = optimizer.state[parameter] if optimizer.state else {}
-            tensors = [t for t in memory.values() if torch.is_tensor(t) and t.dim()]
+            tensors = [t for t in memory.values() if getattr(t, "shape", ()) == parameter.shape]
             for tensor in (parameter.data, *tensors):
                 (tensor.t() if column else tensor)[unit] = 0
     layer.weight.data[unit] = incoming

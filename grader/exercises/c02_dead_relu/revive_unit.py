@@ -4,14 +4,21 @@ What the call did is read off both layers and off the optimizer: the numbers tha
 unit, and all others.
 """
 
-import copy
+from copy import deepcopy
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import SGD, Adafactor, Adam, AdamW, Optimizer
 
+from grader.instruments import torch_memory as memory
+from grader.instruments.torch_memory import Entries
+from grader.instruments.torch_nets import eighths, give_gradients, net
 from grader.judging.evidence import alike, number, numbers
-from grader.judging.exercise import Claim, Exercise, Misconception
+from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 
 def revive_unit(layer, following, unit, incoming, optimizer):
@@ -24,8 +31,9 @@ def revive_unit(layer, following, unit, incoming, optimizer):
     wherever it keeps a tensor of a parameter's shape, such as Adam's two averages, the entries
     that belong to the unit are 0.
 
-    Nothing else changes: no other weight, no other memory or gradient, no step count. The
-    optimizer holds the same parameters as before, as the same objects.
+    Nothing else changes: no other weight, no other memory or gradient, no step count. What the
+    optimizer keeps in other shapes, such as Adafactor's means of rows and of columns, stays. It
+    holds the same parameters as before, as the same objects.
 
     Args:
         layer: ``nn.Linear`` of D inputs and H units; its output goes through ReLU into
@@ -49,154 +57,110 @@ def revive_unit(layer, following, unit, incoming, optimizer):
                     kept[place] = 0
 
 
-WIDTHS = range(3, 9)
-"""Inputs, units and outputs: one number, so that no shape betrays a mistaken axis."""
-
 OPTIMIZERS = {
-    "Adam": (torch.optim.Adam, {"lr": 0.01}),
-    "AdamW with amsgrad": (torch.optim.AdamW, {"lr": 0.01, "amsgrad": True}),
-    "SGD with momentum": (torch.optim.SGD, {"lr": 0.01, "momentum": 0.9}),
-    "SGD": (torch.optim.SGD, {"lr": 0.01}),
+    "Adam": (Adam, {}),
+    "AdamW with amsgrad": (AdamW, {"amsgrad": True}),
+    "Adafactor": (Adafactor, {}),
+    "SGD with momentum": (SGD, {"momentum": 0.9}),
+    "SGD": (SGD, {}),
 }
 
 
-def challenge(rng):
-    def case(optimizer, steps=3, bias=True):
-        width = int(rng.choice(WIDTHS))
+def challenge(rng: np.random.Generator) -> Challenge:
+    def case(kind: str, optimizer: str, steps: int = 3, bias: bool = True) -> Inputs:
+        width = int(rng.integers(3, 9))  # wherever: no shape betrays a mistaken axis
+        linear = ["Linear", width, width]
         return {
-            "width": width,
+            "kind": kind,
+            "layers": {"layer": [*linear, bias], "following": linear},
             "optimizer": optimizer,
             "steps": steps,
-            "bias": bias,
             "unit": int(rng.integers(width)),
             "incoming": rng.normal(size=width).astype(np.float32),
             "seed": int(rng.integers(1000)),
         }
 
     return {
-        "Adam after three steps": case("Adam"),
-        "AdamW with amsgrad after three steps": case("AdamW with amsgrad"),
-        "SGD with momentum after three steps": case("SGD with momentum"),
-        "SGD, which remembers nothing": case("SGD"),
-        "Adam before its first step": case("Adam", steps=0),
-        "Adam, a layer without bias": case("Adam", bias=False),
+        "Adam after three steps": case("memory", "Adam"),
+        "AdamW with amsgrad after three steps": case("memory", "AdamW with amsgrad"),
+        "SGD with momentum after three steps": case("memory", "SGD with momentum"),
+        "SGD, which remembers nothing": case("no memory", "SGD"),
+        "Adam before its first step": case("no memory", "Adam", steps=0),
+        "Adam, a layer without bias": case("memory", "Adam", bias=False),
+        "Adafactor, which remembers means of rows and columns": case("other shapes", "Adafactor"),
     }
 
 
-def observe(candidate, inputs):
-    layer, following, optimizer = _trained(inputs)
-    unit, x = inputs["unit"], torch.from_numpy(_normal(inputs["seed"], 5, inputs["width"]))
-    before, output = _entries(layer, following, optimizer), _output(layer, following, x)
-    held = set(_held(optimizer))
+def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
+    model, optimizer = _trained(inputs)
+    incoming, unit = torch.from_numpy(inputs["incoming"]), inputs["unit"]
+    of_the_unit = partial(_of_the_unit, unit)
+    before, held = memory.entries(model, optimizer), memory.held(optimizer)
+    output = _output(model, inputs["seed"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(inputs["seed"])
-        candidate(layer, following, unit, torch.from_numpy(inputs["incoming"].copy()), optimizer)
-    after = _entries(layer, following, optimizer)
-    parameters = [*layer.parameters(), *following.parameters()]
+        candidate(model.layer, model.following, unit, incoming.clone(), optimizer)
+    after, still_held = memory.entries(model, optimizer), held & memory.held(optimizer)
     return {
-        "incoming": after["weight of layer"][unit],
-        "bias": after["bias of layer"][unit] if inputs["bias"] else 0.0,
-        "outgoing": after["weight of following"][:, unit],
-        "output moved by": float(np.abs(_output(layer, following, x) - output).max()),
-        "memory of the unit": _remembered(after, unit),
-        "others changed": _others_changed(before, after, unit),
-        "numbers held": sum(p.numel() for p in parameters if p in held & set(_held(optimizer))),
-        "remembers": inputs["steps"] > 0 and inputs["optimizer"] != "SGD",
+        "kind": inputs["kind"],
+        "incoming": after["layer.weight"][unit],
+        "bias": after["layer.bias"][unit] if "layer.bias" in before else 0.0,
+        "outgoing": after["following.weight"][:, unit],
+        "output moved by": float(np.abs(_output(model, inputs["seed"]) - output).max()),
+        "memory of the unit": memory.remembered(after, of_the_unit),
+        "others changed": memory.changed_beside(before, after, of_the_unit),
+        "numbers held": sum(p.numel() for p in model.parameters() if p in still_held),
     }
 
 
-def _held(optimizer):
-    """The parameters that the optimizer steps."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
-
-
-def _trained(inputs):
-    """Two layers after some steps, the unit dead by its bias or its weights."""
-    rng = np.random.default_rng(inputs["seed"])
-    sizes = [inputs["width"]] * 2
-    layer = nn.utils.skip_init(nn.Linear, *sizes, bias=inputs["bias"])
-    following = nn.utils.skip_init(nn.Linear, *sizes)
-    parameters = [*layer.parameters(), *following.parameters()]
+def _trained(inputs: Inputs) -> tuple[nn.Sequential, Optimizer]:
+    """Two layers after some steps, with the gradient of one more, the unit dead by its weights."""
+    model = net(inputs["layers"], inputs["seed"])
     make, settings = OPTIMIZERS[inputs["optimizer"]]
-    optimizer = make(parameters, **settings)
-    for parameter in parameters:
-        parameter.data = _drawn(rng, parameter)
-    for _ in range(inputs["steps"] + 1):  # the gradient of one more step stays
-        if parameters[0].grad is not None:
-            optimizer.step()
-        for parameter in parameters:
-            parameter.grad = _drawn(rng, parameter)
-    layer.weight.data[inputs["unit"]] = -5.0  # the inputs are positive
-    return layer, following, optimizer
-
-
-def _drawn(rng, like):
-    return torch.from_numpy(rng.normal(size=like.shape).astype(np.float32))
-
-
-def _normal(seed, *shape):
-    return 0.5 + np.abs(np.random.default_rng(seed).normal(size=shape)).astype(np.float32)
+    optimizer = make(model.parameters(), lr=0.01, **settings)
+    for step in range(inputs["steps"] + 1):
+        optimizer.step()  # without gradients, the first does nothing
+        give_gradients(model, step)
+    model.layer.weight.data[inputs["unit"]] = -5.0  # the inputs are positive
+    return model, optimizer
 
 
 @torch.no_grad()
-def _output(layer, following, x):
-    return following(torch.relu(layer(x))).numpy()
+def _output(model: nn.Sequential, seed: int) -> np.ndarray:
+    x = eighths(np.random.default_rng(seed), (5, model.layer.in_features)).abs()
+    return model.following(torch.relu(model.layer(x))).numpy()
 
 
-def _entries(layer, following, optimizer):
-    """Every parameter, its gradient, and what the optimizer keeps of it, by name."""
-    found = {}
-    for owner, module in (("layer", layer), ("following", following)):
-        for name, parameter in module.named_parameters():
-            kept = optimizer.state.get(parameter, {}) | {"gradient": parameter.grad}
-            found[f"{name} of {owner}"] = _copied(parameter)
-            for key, value in kept.items():
-                if value is not None:
-                    found[f"{key} for {name} of {owner}"] = _copied(value)
-    return found
-
-
-def _copied(value):
-    return value.detach().numpy().copy() if torch.is_tensor(value) else np.asarray(value)
-
-
-def _of_the_unit(name, array, unit):
-    """Which entries of an array belong to the unit."""
-    belongs = np.zeros(array.shape, bool)
-    if name.endswith("weight of following") and array.ndim:
-        belongs[..., unit : unit + 1] = True
-    elif name.endswith("of layer") and array.ndim:
-        belongs[unit] = True
+def _of_the_unit(unit: int, name: str, entries: Entries) -> np.ndarray:
+    """Which numbers of an entry belong to the unit; none if its shape is not the parameter's."""
+    places = {"layer.weight": unit, "layer.bias": unit, "following.weight": (slice(None), unit)}
+    owner, belongs = name.rpartition(" for ")[2], np.zeros(entries[name].shape, bool)
+    if owner in places and belongs.shape == entries[owner].shape:
+        belongs[places[owner]] = True
     return belongs
 
 
-def _remembered(after, unit):
-    """The sum of the absolute values that the optimizer still remembers of the unit."""
-    kept = [name for name in after if " for " in name and not name.startswith("gradient")]
-    left = [after[name][_of_the_unit(name, after[name], unit)] for name in kept]
-    return float(np.abs(np.concatenate([np.zeros(1), *left])).sum())
+USUAL, REMEMBERING = of_kind("memory", "no memory"), of_kind("memory", "other shapes")
 
 
-def _others_changed(before, after, unit):
-    """Names of what changed, or is gone, beside the entries that belong to the unit."""
-    changed = []
-    for name, array in before.items():
-        others = ~_of_the_unit(name, array, unit)
-        there = name in after and after[name].shape == array.shape
-        if not there or not np.array_equal(after[name][others], array[others]):
-            changed.append(name)
-    return changed
-
-
-def starts_afresh(seen, expected):
+@claim(2, "Which row or column of layer.weight belongs to the unit?", USUAL)
+def starts_anew(seen: Evidence, expected: Evidence) -> Finding:
     """The unit's incoming weights are those given, and its bias is 0."""
     words = f"incoming weights {numbers(seen['incoming'])}, bias {number(seen['bias'])}"
-    right = f"given were {numbers(expected['incoming'])}"
     met = alike(seen["incoming"], expected["incoming"]) and seen["bias"] == 0
-    return met, f"{words}; {right}"
+    return met, f"{words}; given were {numbers(expected['incoming'])}"
 
 
-def computes_what_it_computed(seen, expected):
+@claim(3, "Which line of yours reaches further than the unit?", needs=starts_anew)
+def touches_nothing_else(seen: Evidence, expected: Evidence) -> Finding:
+    """Nothing else changes: no other weight, memory or gradient, and no step count."""
+    names = seen["others changed"]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return not names, f"changed, gone or added: {', '.join(names[:3]) or 'nothing'}{more}"
+
+
+@claim(2, "What does following make of the unit's new output?", USUAL, needs=starts_anew)
+def computes_what_it_computed(seen: Evidence, expected: Evidence) -> Finding:
     """The unit's outgoing weights are 0, so the network's output does not move."""
     words = f"outgoing weights {numbers(seen['outgoing'])}"
     moved = f"the output moved by up to {number(seen['output moved by'])}"
@@ -204,204 +168,148 @@ def computes_what_it_computed(seen, expected):
     return met, f"{words}; {moved}"
 
 
-def forgets_the_unit(seen, expected):
+@claim(3, "Which tensors does the optimizer keep for each parameter?", REMEMBERING, starts_anew)
+def forgets_the_unit(seen: Evidence, expected: Evidence) -> Finding:
     """The optimizer remembers nothing of the unit's incoming weights, bias and outgoing weights."""
     left = seen["memory of the unit"]
-    if not expected["remembers"]:
-        return None
     return left == 0, f"the sizes of what it remembers of the unit add up to {number(left)}"
 
 
-def touches_nothing_else(seen, expected):
-    """Nothing else changes: no other weight, memory or gradient, and no step count."""
-    names = seen["others changed"]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return not names, f"changed or gone: {', '.join(names[:3]) or 'nothing'}{more}"
-
-
-def keeps_the_parameters(seen, expected):
+@claim(1, "How does an optimizer know which tensors to step?", USUAL, needs=starts_anew)
+def keeps_the_parameters(seen: Evidence, expected: Evidence) -> Finding:
     """The optimizer goes on with the parameters of both layers, the same objects as before."""
     held, right = seen["numbers held"], expected["numbers held"]
     return held == right, f"the optimizer holds {held} of the {right} numbers in both layers"
 
 
-def _places(layer, following, unit):
+def _places(layer: nn.Linear, following: nn.Linear, unit: int) -> list[tuple[Tensor, Any]]:
     """Each parameter with the place of the unit in it."""
     places = [(layer.weight, unit), (layer.bias, unit), (following.weight, (slice(None), unit))]
     return [(parameter, place) for parameter, place in places if parameter is not None]
 
 
-def _forget(optimizer, places):
-    for parameter, place in places:
-        for kept in optimizer.state.get(parameter, {}).values():
-            if torch.is_tensor(kept) and kept.shape == parameter.shape:
-                kept[place] = 0
+def _other_axes(layer: nn.Linear, following: nn.Linear, unit: int) -> list[tuple[Tensor, Any]]:
+    (weight, row), *bias, (next_weight, column) = _places(layer, following, unit)
+    return [(weight, column), *bias, (next_weight, row)]
 
 
-@torch.no_grad()
-def _set(places, incoming):
-    """Write the fresh weights into the first place and 0 into the others."""
-    for i, (parameter, place) in enumerate(places):
-        parameter[place] = 0 if i else incoming
+def _forget(optimizer: Optimizer, parameter: Tensor, place: Any) -> None:
+    for kept in optimizer.state.get(parameter, {}).values():
+        if torch.is_tensor(kept) and kept.shape == parameter.shape:
+            kept[place] = 0
 
 
-def set_the_whole_layer_afresh(layer, following, unit, incoming, optimizer):
-    layer.reset_parameters()
-    revive_without_a_flaw(layer, following, unit, incoming, optimizer)
+def _renew(layer: nn.Linear, following: nn.Linear) -> None:
+    for module in (layer, following):
+        for name, parameter in list(module.named_parameters()):
+            setattr(module, name, nn.Parameter(parameter.detach().clone()))
 
 
-def leave_the_outgoing_weights(layer, following, unit, incoming, optimizer):
-    places = _places(layer, following, unit)
-    _set(places[:-1], incoming)
-    _forget(optimizer, places)
+def revived(
+    *given: Any,
+    taken: Part = tuple,
+    prepare: Part = lambda layer, following: None,
+    places: Part = _places,
+    written: Part = lambda places: places,
+    fresh: Part = lambda incoming: incoming,
+    forgotten: Part = lambda places: places,
+    forget: Part = _forget,
+) -> None:
+    """The right answer in parts."""
+    layer, following, unit, incoming, optimizer = taken(given)
+    prepare(layer, following)
+    found = places(layer, following, unit)
+    with torch.no_grad():
+        for parameter, place in written(found):
+            parameter[place] = fresh(incoming) if parameter is layer.weight else 0
+    for parameter, place in forgotten(found):
+        forget(optimizer, parameter, place)
 
 
-def leave_the_bias(layer, following, unit, incoming, optimizer):
-    places = _places(layer, following, unit)
-    _set([place for place in places if place[0] is not layer.bias], incoming)
-    _forget(optimizer, places)
-
-
-def leave_the_memory(layer, following, unit, incoming, optimizer):
-    _set(_places(layer, following, unit), incoming)
-
-
-def leave_the_memory_of_the_outgoing(layer, following, unit, incoming, optimizer):
-    places = _places(layer, following, unit)
-    _set(places, incoming)
-    _forget(optimizer, places[:-1])
-
-
-def clear_all_memory(layer, following, unit, incoming, optimizer):
-    _set(_places(layer, following, unit), incoming)
-    optimizer.state.clear()
-
-
-def clear_the_memory_of_the_parameters(layer, following, unit, incoming, optimizer):
-    places = _places(layer, following, unit)
-    _set(places, incoming)
-    for parameter, _ in places:
-        optimizer.state.pop(parameter, None)
-
-
-def make_new_parameters(layer, following, unit, incoming, optimizer):
-    for module, name in ((layer, "weight"), (layer, "bias"), (following, "weight")):
-        if getattr(module, name) is not None:
-            setattr(module, name, nn.Parameter(getattr(module, name).detach().clone()))
-    _set(_places(layer, following, unit), incoming)
-
-
-def mix_the_axes_up(layer, following, unit, incoming, optimizer):
-    places = [(layer.weight, (slice(None), unit)), (layer.bias, unit), (following.weight, unit)]
-    places = [(parameter, place) for parameter, place in places if parameter is not None]
-    _set(places, incoming)
-    _forget(optimizer, places)
-
-
-def start_from_zero(layer, following, unit, incoming, optimizer):
-    revive_without_a_flaw(layer, following, unit, torch.zeros_like(incoming), optimizer)
-
-
-def change_a_copy(layer, following, unit, incoming, optimizer):
-    twins = copy.deepcopy((layer, following, optimizer))
-    revive_without_a_flaw(*twins[:2], unit, incoming, twins[2])
-
-
-def revive_without_a_flaw(layer, following, unit, incoming, optimizer):
-    places = _places(layer, following, unit)
-    _set(places, incoming)
-    _forget(optimizer, places)
-
+believing = beliefs_about(revived)
+BELIEFS = (
+    believing(
+        "To revive a unit is to initialise its layer again.",
+        "The other units of the layer had learned something, and it is gone.",
+        "How many numbers of layer.weight belong to one unit?",
+        prepare=lambda layer, following: layer.reset_parameters(),
+    ),
+    believing(
+        "A dead unit's outgoing weights do no harm.",
+        "They did none while the unit gave 0. Now it gives something else, and old weights "
+        "carry it into the output: the network makes a jump.",
+        "Which outgoing weights leave the output as it was, whatever the unit gives?",
+        written=lambda places: places[:-1],
+    ),
+    believing(
+        "Fresh weights are a fresh start, whatever the bias.",
+        "The bias is often what killed the unit. It stayed.",
+        "Which numbers make up a unit's pre-activation?",
+        written=lambda places: [places[0], places[-1]],
+    ),
+    believing(
+        "What an optimizer remembers belongs to the past.",
+        "It belongs to the next step. The averages of the steps that killed the unit go on "
+        "pushing the new weights the same way.",
+        "What will Adam do with the new weights in a step whose gradient is 0?",
+        forgotten=lambda places: [],
+    ),
+    believing(
+        "Only the unit's own layer is remembered.",
+        "Its outgoing weights are parameters too. They are 0 now, and an old average would "
+        "move them in the next step.",
+        "How many of the optimizer's parameters hold numbers of this unit?",
+        forgotten=lambda places: places[:-1],
+    ),
+    believing(
+        "An optimizer starts best with an empty memory.",
+        "The other units lost their averages too, and their next Adam steps are those of a "
+        "cold start: full size, whatever the gradient.",
+        "Which entries of a stored tensor belong to the unit?",
+        forget=lambda optimizer, parameter, place: optimizer.state.clear(),
+    ),
+    believing(
+        "A parameter's memory is one thing, to be kept or dropped.",
+        "Each number of the parameter has its own entry. You dropped those of all units of "
+        "these parameters, and the step count with them.",
+        "What is the shape of exp_avg beside that of its parameter?",
+        forget=lambda optimizer, parameter, place: optimizer.state.pop(parameter, None),
+    ),
+    believing(
+        "A layer with a new Parameter goes on learning.",
+        "The optimizer still holds the old objects and steps those. The new ones stay as they "
+        "are, for all units.",
+        "How do you write into the tensor that is there already?",
+        prepare=_renew,
+    ),
+    believing(
+        "weight[:, unit] leads into a unit.",
+        "The weight of a Linear has a row for each output: weight[unit] leads into the unit, "
+        "and a column of the next weight leads out of it.",
+        "What is the shape of the weight of nn.Linear(3, 5)?",
+        places=_other_axes,
+    ),
+    believing(
+        "Zeros are a neutral start.",
+        "With zeros on both sides the unit gives 0, and its gradients are 0 on both sides, "
+        "too. It is locked again.",
+        "Which gradient could move the incoming weights while the outgoing ones are 0, and "
+        "which the outgoing ones while the unit gives 0?",
+        fresh=torch.zeros_like,
+    ),
+    believing(
+        "Whoever called takes what comes back.",
+        "Nothing changed in the layers and the optimizer that you were given. If you changed a "
+        "copy, it is gone when the function ends.",
+        "Which of your lines write into the objects that were passed in?",
+        taken=deepcopy,
+    ),
+)
 
 EXERCISE = Exercise(
     reference=revive_unit,
     challenge=challenge,
     observe=observe,
-    claims=(
-        Claim(starts_afresh, 2, "Which row or column of layer.weight belongs to the unit?"),
-        Claim(touches_nothing_else, 3, "Which line of yours reaches further than the unit?"),
-        Claim(computes_what_it_computed, 2, "What does following make of the unit's new output?"),
-        Claim(forgets_the_unit, 3, "Which tensors does the optimizer keep for each parameter?"),
-        Claim(keeps_the_parameters, 1, "How does an optimizer know which tensors to step?"),
-    ),
-    misconceptions=(
-        Misconception(
-            "To revive a unit is to initialise its layer again.",
-            "The other units of the layer had learned something, and it is gone.",
-            "How many numbers of layer.weight belong to one unit?",
-            set_the_whole_layer_afresh,
-        ),
-        Misconception(
-            "A dead unit's outgoing weights do no harm.",
-            "They did none while the unit gave 0. Now it gives something else, and old weights "
-            "carry it into the output: the network makes a jump.",
-            "Which outgoing weights leave the output as it was, whatever the unit gives?",
-            leave_the_outgoing_weights,
-        ),
-        Misconception(
-            "Fresh weights are a fresh start, whatever the bias.",
-            "The bias is often what killed the unit. It stayed.",
-            "Which numbers make up a unit's pre-activation?",
-            leave_the_bias,
-        ),
-        Misconception(
-            "What an optimizer remembers belongs to the past.",
-            "It belongs to the next step. The averages of the steps that killed the unit go on "
-            "pushing the new weights the same way.",
-            "What will Adam do with the new weights in a step whose gradient is 0?",
-            leave_the_memory,
-        ),
-        Misconception(
-            "Only the unit's own layer is remembered.",
-            "Its outgoing weights are parameters too. They are 0 now, and an old average would "
-            "move them in the next step.",
-            "How many of the optimizer's parameters hold numbers of this unit?",
-            leave_the_memory_of_the_outgoing,
-        ),
-        Misconception(
-            "An optimizer starts best with an empty memory.",
-            "The other units lost their averages too, and their next Adam steps are those of a "
-            "cold start: full size, whatever the gradient.",
-            "Which entries of a stored tensor belong to the unit?",
-            clear_all_memory,
-        ),
-        Misconception(
-            "A parameter's memory is one thing, to be kept or dropped.",
-            "Each number of the parameter has its own entry. You dropped those of all units of "
-            "these parameters, and the step count with them.",
-            "What is the shape of exp_avg beside that of its parameter?",
-            clear_the_memory_of_the_parameters,
-        ),
-        Misconception(
-            "A layer with a new Parameter goes on learning.",
-            "The optimizer still holds the old objects and steps those. The new ones stay as they "
-            "are, for all units.",
-            "How do you write into the tensor that is there already?",
-            make_new_parameters,
-        ),
-        Misconception(
-            "weight[:, unit] leads into a unit.",
-            "The weight of a Linear has a row for each output: weight[unit] leads into the unit, "
-            "and a column of the next weight leads out of it.",
-            "What is the shape of the weight of nn.Linear(3, 5)?",
-            mix_the_axes_up,
-        ),
-        Misconception(
-            "Zeros are a neutral start.",
-            "With zeros on both sides the unit gives 0, and its gradients are 0 on both sides, "
-            "too. It is locked again.",
-            "Which gradient could move the incoming weights while the outgoing ones are 0, and "
-            "which the outgoing ones while the unit gives 0?",
-            start_from_zero,
-        ),
-        Misconception(
-            "Whoever called takes what comes back.",
-            "Nothing changed in the layers and the optimizer that you were given. If you changed a "
-            "copy, it is gone when the function ends.",
-            "Which of your lines write into the objects that were passed in?",
-            change_a_copy,
-        ),
-    ),
     hints=(
         "For nn.Linear(D, H) the weight has the shape (H, D). Which part of layer.weight, and "
         "which of following.weight, belongs to the unit?",

@@ -9,7 +9,5 @@ annotated     every function but the reference says what it takes and gives
 
 DEBTS = {
     # c02_dead_relu
-    "dead_for_good": "unearned other_wrongs length annotated",
-    "revive_unit": "unearned other_wrongs length annotated",
     # c04_explicit_freezing
 }
