@@ -5,6 +5,8 @@ a loss that a difference would not show.
 """
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 from numpy.random import Generator
 
@@ -34,7 +36,7 @@ def born_dead_probability(widths):
 
 
 def challenge(rng: Generator) -> Challenge:
-    def case(kind: str, *widths: int) -> Inputs:
+    def case(kind: str, *widths: Any) -> Inputs:
         return {"widths": [int(width) for width in widths], "kind": kind}
 
     width, depth = rng.integers(2, 5), rng.integers(6, 12)
@@ -108,10 +110,14 @@ def small_probabilities_survive(seen: Evidence, expected: Evidence) -> Finding:
     return _compared(seen, expected)
 
 
+def _some_dies(risks: Iterable[float]) -> float:
+    return -math.expm1(sum(math.log1p(-risk) for risk in risks))
+
+
 def reckoned(
     widths: tuple[int, ...],
     layers: Part = lambda widths: widths,
-    some: Part = lambda risks: -math.expm1(sum(math.log1p(-risk) for risk in risks)),
+    some: Part = _some_dies,
 ) -> float:
     """The right answer in parts."""
     return some([0.5**width for width in layers(widths)])

@@ -3,7 +3,7 @@
 Which units are dead is settled by large biases, so that a case can say who is dead and who is not.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 
@@ -59,7 +59,7 @@ BIAS = 50.0  # large against what weights and inputs add to it: it alone decides
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
-    def case(kind: str, *layers: Iterable[str], frozen: Iterable[str] = ()) -> Inputs:
+    def case(kind: str, *layers: Sequence[str], frozen: Iterable[str] = ()) -> Inputs:
         x = np.abs(rng.normal(size=(6, WIDTH)))
         x[:, 0] = [0, 0, 0, 0, 0, 1]  # the last sample alone wakes some units
         return {
@@ -117,7 +117,7 @@ def _model(inputs: Inputs) -> nn.Sequential:
                 linear.weight[i] = linear.bias[i] = 0
     model = nn.Sequential(*modules, _linear(rng, 2))
     if inputs["kind"] == "head of zeros":
-        model[-1].weight.zero_()
+        next(model[-1].parameters()).zero_()
     for name in inputs["frozen"]:
         model.get_parameter(name).requires_grad_(False)
     return model
@@ -197,7 +197,7 @@ def _dead(model: nn.Sequential, x: Tensor) -> list[Tensor]:
     return [(model[: i + 1](x) <= 0).all(0) for i in range(0, len(model) - 1, 2)]
 
 
-def _is_frozen(linear: nn.Linear) -> bool:
+def _is_frozen(linear: nn.Module) -> bool:
     return not any(p.requires_grad for p in linear.parameters())
 
 

@@ -55,7 +55,8 @@ ACTIVATIONS = {
 
 def challenge(rng: np.random.Generator) -> Challenge:
     """The cases of the twin, and two of layers that only torch has."""
-    return dead_units.cases(rng) | {
+    return {
+        **dead_units.cases(rng),
         "ReLU, a layer made of two": dead_units.case(rng, "relu", "two"),
         "ReLU, a frozen layer": dead_units.case(rng, "relu", "frozen"),
     }
@@ -128,7 +129,7 @@ def _kept_slope(layer: nn.Module, activation: Part, x: Tensor) -> Tensor:
     return z.grad
 
 
-def _weights_gradient(layer: nn.Module, activation: Part, x: Tensor) -> Tensor:
+def _weights_gradient(layer: nn.Linear, activation: Part, x: Tensor) -> Tensor:
     """Its largest size in each row of the weight, as a batch of one."""
     (gradient,) = torch.autograd.grad(activation(layer(x)).sum(), layer.weight)
     return gradient.abs().amax(1)[None]
@@ -137,7 +138,7 @@ def _weights_gradient(layer: nn.Module, activation: Part, x: Tensor) -> Tensor:
 def _kept_gradient(name: str) -> Part:
     """The gradient that a backward pass leaves in a parameter, as a batch of one."""
 
-    def gradient(layer: nn.Module, activation: Part, x: Tensor) -> Tensor:
+    def gradient(layer: nn.Linear, activation: Part, x: Tensor) -> Tensor:
         layer.zero_grad()
         activation(layer(x)).sum().backward()
         return getattr(layer, name).grad.reshape(len(layer.bias), -1).T

@@ -57,7 +57,7 @@ def revive_unit(layer, following, unit, incoming, optimizer):
                     kept[place] = 0
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "Adam": (Adam, {}),
     "AdamW with amsgrad": (AdamW, {"amsgrad": True}),
     "Adafactor": (Adafactor, {}),
@@ -113,9 +113,9 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     }
 
 
-def _trained(inputs: Inputs) -> tuple[nn.Sequential, Optimizer]:
+def _trained(inputs: Inputs) -> tuple[Any, Optimizer]:
     """Two layers after some steps, with the gradient of one more, the unit dead by its weights."""
-    model = net(inputs["layers"], inputs["seed"])
+    model: Any = net(inputs["layers"], inputs["seed"])
     make, settings = OPTIMIZERS[inputs["optimizer"]]
     optimizer = make(model.parameters(), lr=0.01, **settings)
     for step in range(inputs["steps"] + 1):
@@ -126,14 +126,15 @@ def _trained(inputs: Inputs) -> tuple[nn.Sequential, Optimizer]:
 
 
 @torch.no_grad()
-def _output(model: nn.Sequential, seed: int) -> np.ndarray:
+def _output(model: Any, seed: int) -> np.ndarray:
     x = eighths(np.random.default_rng(seed), (5, model.layer.in_features)).abs()
     return model.following(torch.relu(model.layer(x))).numpy()
 
 
 def _of_the_unit(unit: int, name: str, entries: Entries) -> np.ndarray:
     """Which numbers of an entry belong to the unit; none if its shape is not the parameter's."""
-    places = {"layer.weight": unit, "layer.bias": unit, "following.weight": (slice(None), unit)}
+    column: Any = (slice(None), unit)
+    places = {"layer.weight": unit, "layer.bias": unit, "following.weight": column}
     owner, belongs = name.rpartition(" for ")[2], np.zeros(entries[name].shape, bool)
     if owner in places and belongs.shape == entries[owner].shape:
         belongs[places[owner]] = True

@@ -8,6 +8,7 @@ from grader.instruments.moves import drift, end_alike, moved
 from grader.instruments.refusals import refusal, refused
 from grader.instruments.snapshots import changed, snapshot
 from grader.instruments.torch_cases import built, case
+from grader.instruments.torch_memory import changed_beside, entries, held, remembered
 from grader.instruments.words import compared, listed, named_alike
 
 LAYERS = {"body": ["Linear", 3, 4], "norm": ["BatchNorm1d", 4], "head": ["Linear", 4, 2]}
@@ -50,6 +51,30 @@ def test_a_case_is_built_as_it_says():
     assert frozen == ["body.bias", "head.weight", "head.bias"]
     assert made.body.weight.grad is not None and made.head.weight.grad is None
     assert made.body.training and not made.norm.training
+
+
+def test_what_an_optimizer_keeps_is_seen_number_by_number():
+    made = model(with_gradients=["head"])
+    optimizer = torch.optim.SGD(made.parameters(), lr=0.1, momentum=0.9)
+    optimizer.step()
+    before = entries(made, optimizer)
+    optimizer.state[made.head.weight]["momentum_buffer"][0] = 0
+    optimizer.param_groups[0]["lr"] = 0.2
+    made.body.bias.requires_grad_(False)
+    after = entries(made, optimizer)
+    changes = ["settings of the optimizer", "requires_grad for body.bias"]
+    buffer = "momentum_buffer for head.weight"
+
+    def in_the_first_row(name, entries):
+        return (np.arange(entries[name].size) < 4).reshape(entries[name].shape) & (name == buffer)
+
+    def nowhere(name, entries):
+        return np.zeros(entries[name].shape, bool)
+
+    assert changed_beside(before, after, nowhere) == [*changes, buffer]
+    assert changed_beside(before, after, in_the_first_row) == changes
+    assert remembered(before, in_the_first_row) > 0 == remembered(after, in_the_first_row)
+    assert held(optimizer) == set(made.parameters())
 
 
 def give_back(x):
