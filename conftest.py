@@ -21,6 +21,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests import ROOT
 
+pytest_plugins = ["tests.browser"]
+
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; children inherit it
 
 # A learner who has done nothing: what a notebook shows must not depend on a guess that was kept.

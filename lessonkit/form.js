@@ -8,6 +8,13 @@ function make(tag, className, attributes = {}, text = "") {
   return element;
 }
 
+// JupyterLab gives keys to its cells unless the focused element itself says no: Enter on a button
+// would edit the cell, x would cut it, and an arrow would leave it.
+function makeFocusable(tag, className, attributes = {}, text = "") {
+  const own = { "data-lm-suppress-shortcuts": "true", ...attributes };
+  return make(tag, className, own, text);
+}
+
 const WAITING =
   "Waiting for Python. A cell that is running has to end first; " +
   "if the kernel was restarted, run this cell again.";
@@ -17,7 +24,7 @@ const WAITING =
 function makeNumber(asked, start, id, { press }) {
   const row = make("div", "paramlock-form-row");
   const label = make("label", "paramlock-form-label", { for: id }, asked.label);
-  const input = make("input", "paramlock-form-number", {
+  const input = makeFocusable("input", "paramlock-form-number", {
     id,
     type: "text",
     inputmode: "decimal",
@@ -37,7 +44,7 @@ function makeChoice(asked, start, id) {
   const list = make("div", "paramlock-form-options");
   const inputs = asked.lines.map((line) => {
     const label = make("label", "paramlock-form-option");
-    const input = make("input", "paramlock-form-radio", { type: "radio", name: id });
+    const input = makeFocusable("input", "paramlock-form-radio", { type: "radio", name: id });
     input.value = line;
     input.checked = line === start;
     label.append(input, make("span", "", {}, line));
@@ -71,7 +78,7 @@ function makeOrder(asked, start, id, { say }) {
     line.append(make("span", "paramlock-form-words", {}, item));
     for (const [by, sign, word] of [[-1, "↑", "up"], [1, "↓", "down"]]) {
       const attributes = { type: "button", "data-by": by, "aria-label": `Move ${item} ${word}` };
-      const button = make("button", "paramlock-form-move", attributes, sign);
+      const button = makeFocusable("button", "paramlock-form-move", attributes, sign);
       button.addEventListener("click", () => move(row, by));
       line.append(button);
     }
@@ -87,17 +94,16 @@ const MAKERS = { number: makeNumber, choice: makeChoice, order: makeOrder };
 function render({ model, el }) {
   const asked = model.get("asked");
   const id = `paramlock-form-${Math.random().toString(36).slice(2)}`;
-  // JupyterLab gives keys to its cells unless the focused element or one around it says no.
-  const root = make("div", "paramlock-form", { "data-lm-suppress-shortcuts": "true" });
+  const root = make("div", "paramlock-form");
   const frame = make("fieldset", "paramlock-form-frame");
   const legend = make("legend", "paramlock-form-legend");
   legend.append(make("strong", "", {}, `${asked.title}.`), ` ${asked.question}`);
   const note = make("p", "paramlock-form-note", { id: `${id}-note` }, asked.note);
   const reply = make("p", "paramlock-form-reply", { role: "status" });
-  const closed = make("p", "paramlock-form-closed", { tabindex: "-1" });
+  const closed = makeFocusable("p", "paramlock-form-closed", { tabindex: "-1" });
   const solution = make("details", "paramlock-form-solution");
   const unfolded = make("p", "");
-  solution.append(make("summary", "", {}, "Show the answer"), unfolded);
+  solution.append(makeFocusable("summary", "", {}, "Show the answer"), unfolded);
 
   let late = null;
   const say = (words, failed = false) => {
@@ -112,7 +118,7 @@ function render({ model, el }) {
     model.send({ answer: controls.read() });
   };
   const controls = MAKERS[asked.kind](asked, model.get("answer"), id, { press, say });
-  const button = make("button", "paramlock-form-button", { type: "button" }, asked.button);
+  const button = makeFocusable("button", "paramlock-form-button", { type: "button" }, asked.button);
   button.addEventListener("click", press);
 
   const answered = ({ words, failed }) => say(words, failed);

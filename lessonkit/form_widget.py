@@ -17,7 +17,10 @@ import anywidget
 import traitlets
 from IPython.display import DisplayHandle, display
 
-from lessonkit.forms import EXAMPLES, Question
+from lessonkit.forms import Number, Question
+
+SUMMARY = '<summary data-lm-suppress-shortcuts="true">The answer</summary>'
+"""What unfolds an answer; the attribute keeps JupyterLab from taking Enter for its cell."""
 
 
 class Purpose(NamedTuple):
@@ -102,14 +105,16 @@ class Form(anywidget.AnyWidget):
         self._standing = display(paragraph(self.standing()), display_id=True)
 
     def _wording(self) -> dict[str, Any]:
-        unit = getattr(self.question, "unit", "")
-        typed = f" You can write {EXAMPLES}." if self.question.kind == "number" else ""
+        note, label = self.question.note, self.purpose.label
+        if isinstance(self.question, Number):
+            note += f" You can write {self.question.examples}."
+            label += f", in {self.question.unit}" if self.question.unit else ""
         return {
             "kind": self.question.kind,
             "title": self.purpose.title,
             "question": self.question.question,
-            "note": self.question.note + typed,
-            "label": f"{self.purpose.label}, in {unit}" if unit else self.purpose.label,
+            "note": note,
+            "label": label,
             "lines": self._lines,
             "button": self.purpose.button,
         }
@@ -135,9 +140,7 @@ class Form(anywidget.AnyWidget):
             f"<p><strong>{title}.</strong> {html.escape(question)}</p>",
             f"<ul>{entries}</ul>" if entries else "",
             f"<p>{html.escape(note)} <em>{run}</em></p>",
-            f"<details><summary>The answer</summary><p>{html.escape(hidden)}</p></details>"
-            if hidden
-            else "",
+            f"<details>{SUMMARY}<p>{html.escape(hidden)}</p></details>" if hidden else "",
         ]
         plain = [f"{title}. {question}", *(f"- {line}" for line in self._lines), f"{note} {run}"]
         return Text("".join(body), "\n".join(plain + [f"The answer: {hidden}"] * bool(hidden)))

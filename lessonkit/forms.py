@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-EXAMPLES = "0.1, 1e-3, 1/3 or 5 %"
 DECIMAL = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 FRACTION = re.compile(rf"({DECIMAL})(?:\s*/\s*({DECIMAL}))?", re.ASCII)
 SLACK = 1e-9  # relative; 0.3 and 0.1 are 0.2 apart, whatever their last bits say
@@ -63,6 +62,11 @@ class Number:
         return f"Within {self._tolerance} counts as right."
 
     @property
+    def examples(self) -> str:
+        """How a number can be written; a share only where there is no unit."""
+        return "0.1, 1e-3 or 1/3" if self.unit else "0.1, 1e-3, 1/3 or 5 %"
+
+    @property
     def _tolerance(self) -> str:
         if self.factor is not None:
             return f"a factor of {_digits(self.factor)}"
@@ -75,7 +79,7 @@ class Number:
         share = bare.endswith("%") and not self.unit.startswith("%")
         value = _fraction(bare.removesuffix("%").strip())
         if value is None:
-            raise ValueError(_no_number(typed))
+            raise ValueError(_no_number(typed, self.examples))
         if share and self.unit:
             raise ValueError(f"Give the answer in {self.unit}, not in %.")
         return value / 100 if share else value
@@ -308,15 +312,15 @@ def _fraction(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _no_number(typed: str) -> str:
+def _no_number(typed: str, examples: str) -> str:
     if not typed:
-        return f"Write a number first, for example {EXAMPLES}."
+        return f"Write a number first, for example {examples}."
     shown = typed if len(typed) <= 40 else typed[:40] + "…"
     if "," in typed:
         return (
             f"“{shown}” can be read in two ways: write it with a point, and nothing for thousands."
         )
-    return f"“{shown}” is not a number that can be read here. Write it like {EXAMPLES}."
+    return f"“{shown}” is not a number that can be read here. Write it like {examples}."
 
 
 def _ratio(one: float, other: float) -> float | None:

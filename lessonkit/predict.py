@@ -135,9 +135,7 @@ class _Guess(Form):
         trouble = self.prediction.keep_guess(answer)
         self.settle()
         kept = f"Kept: {self.question.words(self.prediction.guess)}."
-        if not self.closed:
-            kept += " You can change it until it is measured."
-        return f"{kept} {trouble}".strip()
+        return " ".join(filter(None, [kept, self._outlook(), trouble]))
 
     def standing(self) -> str:
         """The guess that is kept."""
@@ -146,6 +144,11 @@ class _Guess(Form):
             return "No guess is kept yet."
         late = f" {LATE}" if self.prediction.late else ""
         return f"Your guess: {self.question.words(guess)}.{late}"
+
+    def _outlook(self) -> str:
+        if self.prediction.late:
+            return LATE
+        return "" if self.closed else "You can change it until it is measured."
 
     def settle(self) -> None:
         """Let the controls rest once there are a guess and a measurement."""
@@ -240,12 +243,26 @@ def _beside(prediction: Prediction, trouble: str) -> Text:
     guess, found = prediction.words
     if not guess:
         return passage(TITLE, f"Measured: {found}. No guess was kept.", trouble)
-    rows = [["your guess", "measured"], [guess, found]]
-    table = Text(
-        tables.html(rows, escape(prediction.question.question), left=True),
-        f"{prediction.question.question}\n{tables.text(rows, left=range(2))}",
+    return passage(
+        TITLE,
+        prediction.question.question,
+        _side_by_side([("your guess", guess), ("measured", found)]),
+        prediction.how_close,
+        trouble,
     )
-    return passage(TITLE, table, prediction.how_close, trouble)
+
+
+def _side_by_side(rows: list[tuple[str, str]]) -> Text:
+    """A table of named values, one under the other, so that long orders can be compared."""
+    left = 'style="text-align:left"'
+    lines = "".join(
+        f'<tr><th scope="row" {left}>{name}</th><td {left}>{escape(words)}</td></tr>'
+        for name, words in rows
+    )
+    return Text(
+        f'<table style="color:inherit;background:transparent"><tbody>{lines}</tbody></table>',
+        tables.text(rows, left=range(2)),
+    )
 
 
 def _alone(found: Any, trouble: str) -> Text:
@@ -273,5 +290,4 @@ def _listed(predictions: list[Prediction]) -> Text:
 def _count(verdicts: list[Verdict]) -> str:
     if not verdicts:
         return "There is no guess to compare yet."
-    right = sum(verdict.right for verdict in verdicts)
-    return f"{right} of {len(verdicts)} guesses {'was' if right == 1 else 'were'} right."
+    return f"Guesses that were right: {sum(v.right for v in verdicts)} of {len(verdicts)}."

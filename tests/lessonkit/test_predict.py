@@ -109,6 +109,11 @@ def test_nothing_gets_a_sentence(sent):
         Number("?", within=1).read(sent)
 
 
+def test_only_what_can_be_written_is_proposed():
+    assert "%" in Number("?", within=1).examples
+    assert "%" not in Number("?", "units", within=1).examples
+
+
 def test_a_share_where_a_count_is_asked_gets_a_sentence():
     with pytest.raises(ValueError, match="in units, not in %"):
         Number("?", "units", within=1).read("5 %")
@@ -179,10 +184,10 @@ def test_guess_and_measurement_stand_side_by_side_and_the_first_line_tells_nothi
     )
     ((markup, plain),) = outputs(found.measured, "count", torch.tensor(23))
     assert plain.splitlines() == [
-        "Guess and measurement", HOW_MANY, "your guess  measured", "42 units    23 units",
+        "Guess and measurement", HOW_MANY, "your guess  42 units", "measured    23 units",
         "Too high by 19 units.",
     ]  # fmt: skip
-    assert markup.startswith("<p><strong>Guess and measurement</strong></p><table")
+    assert markup.startswith("<p><strong>Guess and measurement</strong></p><p>How many")
     assert "42 units" in markup and "23 units" in markup
 
 
@@ -225,7 +230,7 @@ def test_a_new_measurement_replaces_the_old_and_the_guess_stays():
 def test_a_guess_after_the_measurement_is_kept_as_such():
     found = asked()
     shown(found.measured, "count", 23)
-    assert press(found, "count", "23") == "Kept: 23 units."
+    assert press(found, "count", "23") == f"Kept: 23 units. {predict.LATE}"
     assert "after it had been measured" in shown(found.measured, "count", 23)
     words = shown(found.summary)
     assert "after it had been measured" in words and "no guess to compare" in words
@@ -256,7 +261,7 @@ def test_a_settled_guess_is_shown_as_settled_in_another_kernel():
     shown(before.measured, "order", ["images", "biases", "weights"])
     form = asked()._forms["order"]
     assert form.answer == ["images", "biases", "weights"] and "stays as it is" in form.closed
-    assert "1 of 1 guesses was right" in shown(asked().summary)
+    assert "were right: 1 of 1." in shown(asked().summary)
 
 
 def test_measured_without_its_question_says_so():
