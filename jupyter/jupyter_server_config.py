@@ -28,6 +28,7 @@ c.ContentsManager.hide_globs = [*MACHINERY, *PAPERS, *SETTINGS, *CACHES, *woven_
 c.LabApp.default_url = "/lab/tree/welcome.md"
 c.LabApp.extension_manager = "readonly"  # packages come from constraints.txt, not from a click
 c.LabApp.news_url = None
+c.LabApp.extra_labextensions_path = [str(COURSE / "jupyter" / "labextensions")]
 
 # Jupytext weaves the notebooks for authors. In a learner's server it would open sources as
 # notebooks and write into them on save.
