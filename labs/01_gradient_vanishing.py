@@ -27,6 +27,8 @@ from grader import NotAttempted, check, hint
 # The relative gradient of a part, once in PyTorch and once on a JAX pytree. Then the locks of a
 # whole model, and norms that survive any precision.
 
+# %% exercise="error_signal_left"
+
 # %% exercise="relative_gradient"
 
 # %% exercise="relative_gradient_tree"

@@ -29,6 +29,8 @@ from grader import NotAttempted, check, hint
 # Ask the derivative, on all the data, under any activation. The same in both frameworks, and then
 # once more for a layer that is partly broken.
 
+# %% exercise="are_dead"
+
 # %% exercise="find_dead_units"
 
 # %% exercise="find_dead_flax_units"

@@ -27,6 +27,8 @@ from grader import NotAttempted, check, hint
 # The same question in two frameworks. The activation is a function you have never seen, so no
 # formula for its derivative will do.
 
+# %% exercise="slope_from_output"
+
 # %% exercise="find_saturated_units"
 
 # %% exercise="flag_saturated_units"

@@ -31,6 +31,8 @@ from grader import NotAttempted, check, hint
 # A Flax model keeps its parameters in a nested dict. To freeze, swap or erase a part of it you
 # reach in at a path, and you leave everything else alone.
 
+# %% exercise="trainable_names"
+
 # %% exercise="freeze_first_dense"
 
 # %% exercise="swap_kernel"

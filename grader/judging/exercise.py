@@ -144,7 +144,8 @@ class Exercise:
     """An exercise. Its name is the reference's, and the reference's docstring is the task.
 
     `lesson` is the stem shared by lesson, lab and solution; `section` a heading in that lesson.
-    `note` is shown after a pass. `twin` names the exercise that is the same in the other framework.
+    `difficulty` is a number from 1, for a first exercise of five minutes, to 5. `note` is shown
+    after a pass. `twin` names the exercise that is the same in the other framework.
 
     Claims and misconceptions are those that stand in the reference's module under a name, alone or
     in a tuple, in the order in which they stand there; those lent by an instrument stand where the
@@ -159,6 +160,7 @@ class Exercise:
     frameworks: Sequence[str]
     minutes: int
     note: str
+    difficulty: int = 0
     observe: Callable[[Candidate, Inputs], Evidence] = call
     twin: str | None = None
     claims: Sequence[Claim] = ()

@@ -306,7 +306,8 @@ def test_mutants_of_the_reference_are_rejected(name, record_property):
     passing, tried = passing_mutants(registry.find(name))
     heading = f"mutants rejected, {name}: {tried - len(passing)} of {tried}"
     record_property("figures", "\n  passes: ".join([heading, *passing]))
-    assert tried >= 5 and len(passing) <= 0.15 * tried
+    least = 2 if registry.find(name).difficulty == 1 else 5  # a first exercise is one line
+    assert tried >= least and len(passing) <= 0.15 * tried
 
 
 def test_evidence_tells_apart_what_it_must():
