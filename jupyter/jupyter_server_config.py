@@ -10,7 +10,8 @@ COURSE = Path(__file__).resolve().parent.parent
 
 # What a learner has no use for in the file browser. Their own files stay in view whatever they
 # are called: patterns are kept to names that the project itself uses.
-MACHINERY = ["docs", "grader", "paramlock", "tests", "benchmarks", "jupyter", "build", "course.py"]
+MACHINERY = ["docs", "grader", "paramlock", "lessonkit", "tests", "benchmarks", "jupyter", "build"]
+PROGRAMS = ["course.py", "conftest.py"]
 PAPERS = ["README.md", "CONTRIBUTING.md", "LICENSE", "LICENSE-CONTENT", "NOTICE"]
 SETTINGS = ["pyproject.toml", "constraints.txt", "environment.yml"]
 CACHES = ["__pycache__", "*.pyc", "*.egg-info", ".DS_Store", "*~"]
@@ -22,8 +23,32 @@ def woven_sources():
     return sorted({source.name for source in sources if source.with_suffix(".ipynb").exists()})
 
 
+def without_dead_sliders(model, **_):
+    """Save a slider as its picture: the widget itself is gone with its kernel.
+
+    A notebook opened again would say "model not found" in place of any output of a widget that it
+    still refers to.
+    """
+    if model["type"] != "notebook" or model["content"] is None:
+        return
+    model["content"]["metadata"].pop("widgets", None)
+    for cell in model["content"]["cells"]:
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output["data"].pop("application/vnd.jupyter.widget-view+json", None)
+
+
 c = get_config()  # noqa: F821 (Jupyter hands it to this file)
-c.ContentsManager.hide_globs = [*MACHINERY, *PAPERS, *SETTINGS, *CACHES, *woven_sources()]
+c.ContentsManager.hide_globs = [
+    *MACHINERY,
+    *PROGRAMS,
+    *PAPERS,
+    *SETTINGS,
+    *CACHES,
+    *woven_sources(),
+]
+
+c.ContentsManager.pre_save_hook = without_dead_sliders
 
 c.LabApp.default_url = "/lab/tree/welcome.md"
 c.LabApp.extension_manager = "readonly"  # packages come from constraints.txt, not from a click

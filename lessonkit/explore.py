@@ -6,14 +6,13 @@ artists made with `animated=True` are drawn again; all else is a background kept
 drawing (*blitting*), which is what makes an answer fast enough to follow a hand.
 
 The controls have names and visible values, answer to the keyboard, and report in text: the
-sentence is announced by screen readers, and it is part of the picture's alternative text.
+sentence is announced by screen readers, and it is part of the picture's alternative text. Where
+no kernel answers, the picture stays and says that its cell wants to be run.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,45 +25,13 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from lessonkit.sliders import LogSlider, Slider, Steps
 from paramlock.pictures import figures
+from paramlock.pictures.picture import Picture
 
+__all__ = ["Experiment", "LogSlider", "Slider", "Steps"]
 
-@dataclass(frozen=True)
-class Slider:
-    """A range control: what a reader sees beside it, its ends, its step, where it starts.
-
-    Where all four numbers are whole, `update` receives an `int`, otherwise a `float`.
-    """
-
-    label: str
-    low: float
-    high: float
-    step: float
-    start: float
-
-    def __post_init__(self) -> None:
-        if not (self.low < self.high and self.step > 0 and self.low <= self.start <= self.high):
-            raise ValueError(
-                f"slider {self.label!r} needs low < high, step > 0 and a start between the ends, "
-                f"not low={self.low}, high={self.high}, step={self.step}, start={self.start}"
-            )
-
-    def read(self, value: float) -> float:
-        """`value` as `update` gets it: a number within the ends."""
-        if not math.isfinite(value):
-            raise ValueError(f"slider {self.label!r} got {value!r}, which is not a number")
-        inside = min(max(value, self.low), self.high)
-        return round(inside) if self.counts else float(inside)
-
-    @property
-    def counts(self) -> bool:
-        """Whether the control steps through whole numbers."""
-        return all(isinstance(n, int) for n in (self.low, self.high, self.step, self.start))
-
-    @property
-    def middle(self) -> float:
-        """A step halfway between the ends, or just below."""
-        return self.read(self.low + (self.high - self.low) / self.step // 2 * self.step)
+AGAIN = "Run this cell to move it."
 
 
 class Answer(NamedTuple):
@@ -90,12 +57,14 @@ class Experiment(anywidget.AnyWidget):
     finding = traitlets.Unicode().tag(sync=True)
     failed = traitlets.Bool().tag(sync=True)
     picture = traitlets.Bytes().tag(sync=True)
+    width = traitlets.Int().tag(sync=True)
+    again = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
         figure: Figure,
         update: Callable[..., str],
-        sliders: Mapping[str, Slider],
+        sliders: Mapping[str, Steps],
         *,
         alt: str,
     ) -> None:
@@ -105,18 +74,19 @@ class Experiment(anywidget.AnyWidget):
         self._canvas = _canvas_of(figure)
         self._background: Any = None
         answer = self.try_values()
-        self._static = figures.Picture(
-            figures.compact_png(self._pixels()), f"{alt} {answer.finding}"
-        )
+        width = round(figure.get_figwidth() * figures.DPI)
+        self._static = Picture(figures.compact(self._pixels()), f"{alt} {answer.finding}", width)
         super().__init__(
-            controls=[{"name": n, **asdict(s), "value": s.start} for n, s in self.sliders.items()],
+            controls=[control(name, slider) for name, slider in self.sliders.items()],
             description=alt,
             finding=answer.finding,
             picture=answer.png,
+            width=width,
+            again=AGAIN,
         )
         self.on_msg(self._receive)
 
-    def try_values(self, **values: float) -> Answer:
+    def try_values(self, **values: Any) -> Answer:
         """Run `update` at `values` (the start where none is given) and redraw.
 
         Raises:
@@ -127,34 +97,33 @@ class Experiment(anywidget.AnyWidget):
         wanted = {name: s.read(values.get(name, s.start)) for name, s in self.sliders.items()}
         finding = self._update(**wanted)
         self._redraw()
-        return Answer(finding, figures.quick_png(self._pixels()))
+        return Answer(finding, figures.quick(self._pixels()))
 
-    def settings(self) -> Iterator[dict[str, float]]:
+    def settings(self) -> Iterator[dict[str, Any]]:
         """Settings to try it by: the middle of all sliders, then both ends of each."""
         middle = {name: slider.middle for name, slider in self.sliders.items()}
         yield middle
         for name, slider in self.sliders.items():
-            yield {**middle, name: slider.low}
-            yield {**middle, name: slider.high}
+            yield {**middle, name: slider.values[0]}
+            yield {**middle, name: slider.values[-1]}
 
     def show(self) -> None:
         """Display the experiment; a page without a kernel shows its starting picture."""
         display(self)
 
     def _receive(self, _widget: object, message: dict[str, Any], _buffers: object) -> None:
-        """Answer a browser's `{"values": {name: number}}`."""
-        values = message["values"]
+        """Answer a browser's `{"steps": {name: index}}`."""
+        steps = message["steps"]
+        values = {name: self.sliders[name].values[step] for name, step in steps.items()}
         try:
             finding, png = self.try_values(**values)
             failed = False
         except Exception as error:  # a reader must see it: the kernel's log is out of sight
-            setting = ", ".join(f"{name} = {value}" for name, value in values.items())
-            finding = f"No answer at {setting}: {str(error) or type(error).__name__}"
+            texts = (f"{name} = {self.sliders[name].texts[step]}" for name, step in steps.items())
+            finding = f"No answer at {', '.join(texts)}: {str(error) or type(error).__name__}"
             png, failed = self.picture, True
         with self.hold_sync():
-            self.controls = [
-                {**c, "value": values.get(c["name"], c["value"])} for c in self.controls
-            ]
+            self.controls = [{**c, "at": steps.get(c["name"], c["at"])} for c in self.controls]
             self.finding, self.picture, self.failed = finding, png, failed
         self.send({"answered": True})
 
@@ -174,7 +143,7 @@ class Experiment(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         return {
             **data,
-            "text/html": self._static._repr_html_(),
+            "text/html": f"{self._static._repr_html_()}<p><em>{AGAIN}</em></p>",
             "text/plain": repr(self._static),
         }, metadata
 
@@ -182,9 +151,15 @@ class Experiment(anywidget.AnyWidget):
         return repr(self._static)
 
 
+def control(name: str, slider: Steps) -> dict[str, Any]:
+    """A slider as the browser gets it."""
+    at = slider.index(slider.start)
+    return {"name": name, "label": slider.label, "texts": list(slider.texts), "at": at}
+
+
 def _canvas_of(figure: Figure) -> FigureCanvasAgg:
     plt.close(figure)  # else a notebook shows the bare figure as well
-    figure.set_dpi(figures.DPI)
+    figure.set_dpi(figures.DPI * figures.DENSITY)
     return FigureCanvasAgg(figure)
 
 

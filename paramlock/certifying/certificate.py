@@ -321,18 +321,10 @@ def _lock_html(lock: Lock) -> str:
     lines += [f"Key: {lock.key}", *([f"Read: {lock.lesson}"] if lock.lesson else [])]
     details = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     return (
-        f'<details style="border-left:6px solid {_css(colour)};padding-left:8px;margin:4px 0">'
+        f'<details style="border-left:6px solid {colour};padding-left:8px;margin:4px 0">'
         f"<summary><b>{html.escape(_title(lock))}</b>: {html.escape(lock.evidence)}</summary>"
         f"<ul>{details}</ul></details>"
     )
-
-
-def _css(colour: str) -> str:
-    """A colour of matplotlib's for a page; greys are written there as numbers."""
-    if colour.startswith("#"):
-        return colour
-    level = round(255 * float(colour))
-    return f"rgb({level},{level},{level})"
 
 
 def _cells(certificate: Certificate) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from paramlock.certifying.records import INPUT, Pseudo
-from paramlock.pictures.palette import COLOURS
+from paramlock.pictures.palette import look
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Kind:
 
 _ROWS = (
     Kind(
-        "frozen", "F", COLOURS["frozen"],
+        "frozen", *look("frozen"),
         "declared frozen: no gradient is computed for the parameters",
         "a decision: requires_grad = False, a label, a filter",
         "trainable flag off",
@@ -46,7 +46,7 @@ _ROWS = (
         "unfreeze it, and hand its parameters to the optimizer",
     ),
     Kind(
-        "leaking", "M", COLOURS["moved"],
+        "leaking", *look("moved"),
         "declared frozen or pruned, yet the optimizer's next step moves it",
         "a gradient left over from before, momentum, or weight decay",
         "update of a parameter that should stay",
@@ -55,7 +55,7 @@ _ROWS = (
         "for pruned weights, write the zeros back after every step",
     ),
     Kind(
-        "batchnorm", "B", "#56B4E9",
+        "batchnorm", *look("batchnorm"),
         "a normalisation layer's mode contradicts its freeze",
         "model.train() after the freeze, or a freeze of the parameters alone",
         "drift of the running statistics in one pass, against the trainable flags",
@@ -64,7 +64,7 @@ _ROWS = (
         "it should learn",
     ),
     Kind(
-        "unreached", "U", "0.55",
+        "unreached", *look("unreached"),
         "no path of the graph leads from the loss to the parameters",
         "a layer that is never called, or a graph cut on the way to it",
         "gradient absent, not zero",
@@ -73,7 +73,7 @@ _ROWS = (
         "argmax, conversion to numbers",
     ),
     Kind(
-        "idle", "I", "0.75",
+        "idle", *look("idle"),
         "a gradient arrives, but the optimizer makes no use of it",
         "parameters that the optimizer was never given, or a rate of zero",
         "update ratio against that of the other layers",
@@ -81,7 +81,7 @@ _ROWS = (
         "add the parameters to the optimizer (add_param_group) or raise the rate of their group",
     ),
     Kind(
-        "rounding", "R", "#CC9966",
+        "rounding", *look("rounding"),
         "the update is smaller than the resolution in which the weights are stored",
         "steps too small for weights in bfloat16 or float16",
         "share of weights whose bits a step leaves as they were, though their gradient is not zero",
@@ -89,7 +89,7 @@ _ROWS = (
         "keep a float32 master copy of the weights, or use stochastic rounding or a higher rate",
     ),
     Kind(
-        "pruned", "P", COLOURS["pruned"],
+        "pruned", *look("pruned"),
         "weights are held at zero by a mask",
         "a decision, by magnitude, movement or chance",
         "share of weights that are masked",
@@ -97,7 +97,7 @@ _ROWS = (
         "remove the mask; weights regrown where the gradient is largest win back a part",
     ),
     Kind(
-        "held", "H", "#332288",
+        "held", *look("held"),
         "single weights are written back to their value after every step",
         "a decision: the weights of lowest, or of highest, Fisher information",
         "share of weights that a lock holds",
@@ -105,7 +105,7 @@ _ROWS = (
         "release the lock",
     ),
     Kind(
-        "dead", "D", COLOURS["dead"],
+        "dead", *look("dead"),
         "units whose activation has derivative zero on all the data",
         "a step that was too large, or bad luck at the start",
         "derivative exactly zero on every sample and position",
@@ -114,7 +114,7 @@ _ROWS = (
         "BatchNorm before the activation opens it too, and from the start prevents most of it",
     ),
     Kind(
-        "saturated", "S", COLOURS["saturated"],
+        "saturated", *look("saturated"),
         "units on the flat part of their activation",
         "weights or inputs too large for the activation",
         "absolute derivative below delta",
@@ -123,7 +123,7 @@ _ROWS = (
         "it ends the flatness, but weights that are too large stay slow",
     ),
     Kind(
-        "constant", "C", "#A65628",
+        "constant", *look("constant"),
         "units whose output is the same for all the data, though their input varies",
         "a lock below, or incoming weights near zero",
         "range of the output over the data",
@@ -131,7 +131,7 @@ _ROWS = (
         "re-initialise the incoming weights",
     ),
     Kind(
-        "zeroed", "Z", "#F0E442",
+        "zeroed", *look("zeroed"),
         "all weights of the layer are zero, so nothing passes it in either direction",
         "zeros at the start on both sides of a product",
         "norm of the weights",
@@ -139,7 +139,7 @@ _ROWS = (
         "initialise the weights; in a low-rank adapter, never both factors at zero",
     ),
     Kind(
-        "vanishing", "V", "#999933",
+        "vanishing", *look("vanishing"),
         "the gradient shrinks from layer to layer on its way to the input",
         "depth, with a factor below one in each layer",
         "gradient norm against that of the whole network, and update ratio of the optimizer",
@@ -149,7 +149,7 @@ _ROWS = (
         "moves the layer nevertheless",
     ),
     Kind(
-        "no_signal", "N", "0.35",
+        "no_signal", *look("no_signal"),
         "the gradient that arrives is exactly zero",
         "a loss that is flat at this point",
         "gradient exactly zero on every batch",
@@ -157,7 +157,7 @@ _ROWS = (
         "look for a loss that is flat at this point (clipped, satisfied hinge, rounded)",
     ),
     Kind(
-        "nonfinite", "X", "#882255",
+        "nonfinite", *look("nonfinite"),
         "NaN or infinity in parameters, outputs, loss or gradients; every other number is void",
         "a rate too high, the logarithm of zero, or overflow",
         "number of values that are not finite",

@@ -32,12 +32,12 @@ def picture(rows: Sequence[dict[str, Any]], locks: Sequence[Lock]) -> figures.Pi
     axes.set_xticks([x + 0.5 for x in range(len(names))], names, rotation=45, ha="right")
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    return figures.Picture(figures.compact_png(figures.pixels(figure)), _alt(rows, locks))
+    return figures.picture(figure, _alt(rows, locks))
 
 
 def _tile(axes: Axes, x: int, row: dict[str, Any], named: bool) -> None:
     kind = KINDS.get(row["lock"] or row["origin"])
-    colour = kind.colour if kind and row["lock"] else LEARNS if not kind else "white"
+    colour = kind.colour if kind and row["lock"] else LEARNS if not kind else "#FFFFFF"
     hatch = "////" if kind and not row["lock"] else None
     style: dict[str, Any] = {"facecolor": colour, "edgecolor": "0.4", "hatch": hatch}
     axes.add_patch(Rectangle((x + 0.04, 0), 0.92, 1, **style))
@@ -45,7 +45,7 @@ def _tile(axes: Axes, x: int, row: dict[str, Any], named: bool) -> None:
         letter = kind.letter if row["lock"] else kind.letter.lower()
         back = {"facecolor": colour, "edgecolor": "none", "pad": 2}
         place: dict[str, Any] = {"ha": "center", "va": "center", "bbox": back}
-        axes.text(x + 0.5, 0.5, letter, color=figures.ink_on(colour), **place)
+        axes.text(x + 0.5, 0.5, letter, color=palette.ink_on(colour), **place)
 
 
 def _title(locks: Sequence[Lock]) -> str:

@@ -54,7 +54,7 @@ def picture(history: Sequence[Record]) -> Picture:
         raise ValueError("nothing was recorded yet: train for a step inside the watch, then plot")
     from matplotlib.figure import Figure
 
-    from paramlock.pictures.figures import compact_png, pixels
+    from paramlock.pictures import figures
 
     figure, layers = Figure(figsize=(8.0, 3.2)), layers_in(history)
     steps = [record.step for record in history]
@@ -65,7 +65,7 @@ def picture(history: Sequence[Record]) -> Picture:
         positive = any(value > 0 for name in layers for value in series(history, quantity, name))
         axes.set(xlabel="step", ylabel=quantity, yscale="log" if positive else "linear")
     axes.legend(*_few_labels(axes), fontsize=8)
-    return Picture(compact_png(pixels(figure)), line(history[-1]))
+    return figures.picture(figure, line(history[-1]))
 
 
 def _few_labels(axes: Any) -> tuple[list[Any], list[str]]:
