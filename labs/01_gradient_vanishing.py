@@ -22,12 +22,17 @@ import torch
 from grader import NotAttempted, check, hint
 
 # %% [markdown]
+# ## To begin
+#
+# One idea, five minutes.
+
+# %% exercise="error_signal_left"
+
+# %% [markdown]
 # ## Part A: does a gradient arrive?
 #
 # The relative gradient of a part, once in PyTorch and once on a JAX pytree. Then the locks of a
 # whole model, and norms that survive any precision.
-
-# %% exercise="error_signal_left"
 
 # %% exercise="relative_gradient"
 

@@ -24,12 +24,17 @@ from torch.nn import functional as F
 from grader import NotAttempted, check, hint
 
 # %% [markdown]
+# ## To begin
+#
+# One idea, five minutes.
+
+# %% exercise="are_dead"
+
+# %% [markdown]
 # ## Part A: who is dead?
 #
 # Ask the derivative, on all the data, under any activation. The same in both frameworks, and then
 # once more for a layer that is partly broken.
-
-# %% exercise="are_dead"
 
 # %% exercise="find_dead_units"
 

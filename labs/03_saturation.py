@@ -22,12 +22,17 @@ import torch
 from grader import NotAttempted, check, hint
 
 # %% [markdown]
+# ## To begin
+#
+# One idea, five minutes.
+
+# %% exercise="slope_from_output"
+
+# %% [markdown]
 # ## Part A: which units are flat
 #
 # The same question in two frameworks. The activation is a function you have never seen, so no
 # formula for its derivative will do.
-
-# %% exercise="slope_from_output"
 
 # %% exercise="find_saturated_units"
 

@@ -26,12 +26,17 @@ from torch import nn
 from grader import NotAttempted, check, hint
 
 # %% [markdown]
+# ## To begin
+#
+# One idea, five minutes.
+
+# %% exercise="trainable_names"
+
+# %% [markdown]
 # ## Part A: a tree of parameters in JAX
 #
 # A Flax model keeps its parameters in a nested dict. To freeze, swap or erase a part of it you
 # reach in at a path, and you leave everything else alone.
-
-# %% exercise="trainable_names"
 
 # %% exercise="freeze_first_dense"
 
