@@ -161,7 +161,7 @@ def test_the_course_is_all_that_does_not_serve_one_class_or_the_tests():
 
 NEEDED = {
     "paramlock": ["torch", "jax", "course"],  # of the course, what shows figures in a notebook
-    "lessonkit": ["torch", "course"],
+    "lessonkit": ["torch", "jax", "course"],
     "grader": ["torch", "jax", "course", "cluster"],
     "tests": [*EXTRAS],
 }
