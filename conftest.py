@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import ROOT
@@ -24,6 +25,10 @@ from tests import ROOT
 pytest_plugins = ["tests.browser"]
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; children inherit it
+
+# No test depends on how fast the machine is.
+settings.register_profile("course", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("course")
 
 # A learner who has done nothing: what a notebook shows must not depend on a guess that was kept.
 os.environ["COURSE_STATE"] = tempfile.mkdtemp(prefix="learner-")
@@ -36,7 +41,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 LONG = {
-    "a browser": ["tests/test_browser.py", "tests/test_browser_forms.py"],
+    "a browser": [
+        "tests/test_browser.py",
+        "tests/test_browser_forms.py",
+        "tests/test_browser_links.py",
+        "tests/test_browser_widgets.py",
+    ],
     "notebooks": ["lessons", "labs", "solutions", "tests/grader/press/test_levels.py"],
     "set-up": ["tests/test_bootstrap.py"],
     "batches, gradebooks and clusters": ["tests/grader/classroom"],
