@@ -77,7 +77,7 @@ _ROWS = (
         "a gradient arrives, but the optimizer makes no use of it",
         "parameters that the optimizer was never given, or a rate of zero",
         "update ratio against that of the other layers",
-        "never by training on with this optimizer",
+        "not by training on with this optimizer, unless a schedule raises the rate",
         "add the parameters to the optimizer (add_param_group) or raise the rate of their group",
     ),
     Kind(
@@ -119,8 +119,9 @@ _ROWS = (
         "weights or inputs too large for the activation",
         "absolute derivative below delta",
         "slowly: a small gradient is left",
-        "rescale or re-initialise the incoming weights, or swap the activation; BatchNorm before "
-        "it ends the flatness, but weights that are too large stay slow",
+        "rescale or re-initialise the incoming weights; a new activation needs them rescaled as "
+        "well (swap_activations does it), or training diverges; BatchNorm before it ends the "
+        "flatness, but weights that are too large stay slow",
     ),
     Kind(
         "constant", *look("constant"),
