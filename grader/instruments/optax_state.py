@@ -28,8 +28,12 @@ def names_of(keys: Iterable[Any]) -> Names:
 
 
 def _split(part: Any) -> list[str]:
-    """The names in a key: flat dicts have paths for keys, as tuples or joined by '/'."""
-    return [str(name) for name in part] if isinstance(part, tuple) else str(part).split("/")
+    """The names in a key: flat dicts have paths for keys, as tuples or joined by '/'.
+
+    A name that holds a '/' itself is taken apart too, wherever it stands.
+    """
+    names = part if isinstance(part, tuple) else (part,)
+    return [piece for name in names for piece in str(name).split("/")]
 
 
 def owner(names: Names, paths: Iterable[Names]) -> Names | None:

@@ -126,13 +126,17 @@ def left_behind(
     returned, error = attempt(candidate, params, tuple(path), *more)
     if error and not inputs["fails"]:
         raise error
+    is_tree, place = isinstance(returned, Mapping), _joined([*path, "kernel"])
+    after = list(leaves(returned)) if is_tree else []
     return {
         "path": str(tuple(path)),
-        "place": _joined([*path, "kernel"]),
-        "given": given,
-        "input": list(leaves(params)),
-        "returned": list(leaves(returned)) if isinstance(returned, Mapping) else [],
-        "type": "nested dict" if isinstance(returned, Mapping) else type(returned).__name__,
+        "place": place,
+        "kernel before": list(by_path(given).get(place, [])),
+        "kernel after": list(by_path(after).get(place, [])),
+        "other changes": changed(given, after, apart=place) if is_tree else [],
+        "harm": changed(given, list(leaves(params))),
+        "leaves": len(after),
+        "type": "nested dict" if is_tree else type(returned).__name__,
         "error": kind_of(error),
         "names": [key for key in path if isinstance(error, KeyError) and key in str(error)],
         "shapes": shapes_in(error, [SHAPE, *map(np.shape, more)]),
@@ -180,12 +184,11 @@ def no_error(expected: Evidence) -> bool:
 
 def kernel_as_expected(seen: Evidence, expected: Evidence) -> Finding:
     """Compare the leaf operated on."""
-    place, tree = expected["place"], by_path(seen["returned"])
-    if changed(expected["given"], seen["given"]):
+    place, leaf, right = expected["place"], seen["kernel after"], expected["kernel after"]
+    if _fate(expected["kernel before"], seen["kernel before"]):
         return False, "it is the tree of another case that was operated on"
-    if place not in tree:
+    if not leaf:
         return False, f"what you return, {_described(seen)}, has no leaf {place}"
-    leaf, right = tree[place], by_path(expected["returned"])[place]
     words = f"{place} in what you return is {_leaf(*leaf)}"
     return _fate(right, leaf) == "", f"{words}, where {_leaf(*right)} was expected"
 
@@ -195,7 +198,7 @@ def other_leaves_stay(seen: Evidence, expected: Evidence) -> Finding:
     """Every other leaf of the tree you return is as it was: none moved, none lost, none added."""
     if seen["type"] != "nested dict":
         return False, f"you returned {_described(seen)}"
-    changes = changed(expected["given"], seen["returned"], apart=expected["place"])
+    changes = seen["other changes"]
     words = _listed(changes) or "every other leaf is as it was"
     return not changes, f"for the path {expected['path']}, {words}"
 
@@ -203,8 +206,8 @@ def other_leaves_stay(seen: Evidence, expected: Evidence) -> Finding:
 @claim(2, "Which dicts and arrays of the tree did you copy, which not?")
 def input_is_unharmed(seen: Evidence, expected: Evidence) -> Finding:
     """The params that you are given are after the call as they were before."""
-    changes = changed(expected["given"], seen["input"])
-    return not changes, f"in the params you were given, {_listed(changes) or 'nothing changed'}"
+    harm = seen["harm"]
+    return not harm, f"in the params you were given, {_listed(harm) or 'nothing changed'}"
 
 
 @claim(
@@ -249,9 +252,12 @@ def changed(before: Sequence[Any], after: Sequence[Any], apart: str = "") -> lis
     return [f"{path} {fate}" for path, fate in fates.items() if fate and path != apart]
 
 
-def _fate(old: tuple[str, np.ndarray] | None, new: tuple[str, np.ndarray] | None) -> str:
-    if old is None or new is None:
-        return "was added" if old is None else "is gone"
+def _fate(old: Sequence[Any] | None, new: Sequence[Any] | None) -> str:
+    """What became of a leaf, given its dtype and value before and after; nothing of no leaf."""
+    if not old and not new:
+        return ""
+    if not old or not new:
+        return "is gone" if old else "was added"
     if np.array_equal(old[1], new[1], equal_nan=True):
         return "" if old[0] == new[0] else f"went from {old[0]} to {new[0]}"
     return f"went from {_numbers(old[1])} to {_numbers(new[1])}"
@@ -264,7 +270,8 @@ def _ending(seen: Any) -> str:
     ending = f"you raised nothing and returned {_described(seen)}"
     if seen["type"] != "nested dict":
         return ending
-    changes = changed(seen["given"], seen["returned"])
+    fate = _fate(seen["kernel before"], seen["kernel after"])
+    changes = [f"{seen['place']} {fate}"] * bool(fate) + seen["other changes"]
     return f"{ending}, in which {_listed(changes) or 'nothing changed'}"
 
 
@@ -272,7 +279,7 @@ def _described(seen: Any) -> str:
     if seen["type"] != "nested dict":
         no_tree = f"an object of type {seen['type']}"
         return "None (is a `return` missing?)" if seen["type"] == "NoneType" else no_tree
-    return f"a tree of {len(seen['returned'])} leaves"
+    return f"a tree of {seen['leaves']} leaves"
 
 
 def _leaf(dtype: str, value: Any) -> str:

@@ -27,6 +27,11 @@ def look_for_a_frozen_name_within_the_key(optimizer, params, frozen):
     return _frozen_if(lambda name: any(one in name for one in frozen), optimizer, params)
 
 
+def split_the_keys_at_a_slash(optimizer, params, frozen):
+    """The key layer1/norm lies beside layer1, not below it."""
+    return _frozen_if(lambda name: name.split("/")[0] in frozen, optimizer, params)
+
+
 def search_for_any_of_the_names(optimizer, params, frozen):
     """Without a name the pattern is empty, and an empty pattern is found everywhere."""
     return _frozen_if(re.compile("|".join(frozen)).search, optimizer, params)

@@ -77,17 +77,17 @@ class _State(NamedTuple):
 
 def by_hand_over_flat_paths(optimizer, params, frozen):
     def rest(tree):
-        flat = traverse_util.flatten_dict(tree, sep="/")
-        return {path: leaf for path, leaf in flat.items() if path.split("/")[0] not in frozen}
+        flat = traverse_util.flatten_dict(tree)
+        return {path: leaf for path, leaf in flat.items() if path[0] not in frozen}
 
     def init(params):
         return _State(optimizer.init(rest(params)))
 
     def update(updates, state, params=None):
         moves, inner = optimizer.update(rest(updates), state.inner, rest(params))
-        every = traverse_util.flatten_dict(updates, sep="/")
+        every = traverse_util.flatten_dict(updates)
         moves = {path: moves.get(path, jnp.zeros_like(leaf)) for path, leaf in every.items()}
-        return traverse_util.unflatten_dict(moves, sep="/"), _State(inner)
+        return traverse_util.unflatten_dict(moves), _State(inner)
 
     return optax.GradientTransformation(init, jax.jit(update))
 

@@ -27,7 +27,8 @@ def freeze_with_labels(optimizer, params, frozen):
     Args:
         optimizer: an ``optax.GradientTransformation``, for instance ``optax.adamw(0.01)``. It
             treats each leaf by itself: it holds no clip by the norm of all gradients.
-        params: nested dict of arrays.
+        params: nested dict of arrays. A key may hold a ``"/"``, as in Haiku's ``"mlp/linear_0"``,
+            which is one key.
         frozen: tuple of names, each a key at the top of ``params``; it may be empty.
 
     Returns:
@@ -76,11 +77,12 @@ def _with_momentum(run: Run) -> Inputs:
 
 
 def _with_namesakes(run: Run) -> Run:
-    """The run with two more layers: the frozen `head` has a namesake in the encoder."""
+    """The run with three more: the frozen `head` has a namesake in the encoder."""
 
     def grown(tree: Mapping[str, Any]) -> Mapping[str, Any]:
         encoder = {"head": tree["layer1"], "dense": tree["layer10"]}
-        return {"encoder": encoder, "lm_head": tree["layer10"], **tree}
+        more = dict.fromkeys(("lm_head", "layer1/norm"), tree["layer10"])
+        return {"encoder": encoder, **more, **tree}
 
     trees = {key: [grown(tree) for tree in run[key]] for key in ("warmup", "gradients")}
     return {**run, **trees, "params": grown(run["params"]), "frozen": ["head", "layer1"]}
@@ -96,7 +98,7 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     state = handed_over(warm, transformation.init(params))
     after, state = _trained(transformation, params, state, inputs["gradients"])
     paths = [path for path, _ in named(params)]
-    kept = ["/".join(path) for path in paths if path[0] in frozen]
+    kept = ["/".join([name, *path]) for name in frozen for path, _ in named(params[name])]
     start, end = ({"/".join(p): np.array(leaf) for p, leaf in named(t)} for t in (params, after))
     held = {"/".join(owner(names, paths) or ()) for names, _ in named(state)}
     return {
