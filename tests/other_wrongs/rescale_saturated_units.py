@@ -166,3 +166,13 @@ def leave_a_gradient(layer, x, target):
     factors = _factors(layer, x, target)
     layer(x).sum().backward()
     return _divide(layer, factors)
+
+
+def add_a_small_number_to_the_target(layer, x, target):
+    return _divide(layer, (_sizes(layer, x) / (target + 1e-8)).clamp(min=1))
+
+
+def clear_the_gradients(layer, x, target):
+    factors = _divide(layer, _factors(layer, x, target))
+    layer.zero_grad()
+    return factors

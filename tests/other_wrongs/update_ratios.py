@@ -219,3 +219,13 @@ def give_gradients_of_zero_for_none(model, optimizer):
 def clip_the_gradients_first(model, optimizer):
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     return _stepped(model, optimizer)
+
+
+def look_at_the_first_group_only(model, optimizer):
+    ids = {id(p) for p in optimizer.param_groups[0]["params"]}
+    held = {name for name, p in model.named_parameters() if id(p) in ids}
+    return {n: ratio if n in held else 0.0 for n, ratio in _stepped(model, optimizer).items()}
+
+
+def round_to_nine_digits(model, optimizer):
+    return {name: round(ratio, 9) for name, ratio in _stepped(model, optimizer).items()}

@@ -28,7 +28,8 @@ def update_ratios(model, optimizer):
 
     Args:
         model: a ``torch.nn.Module`` on the CPU after a backward pass; any floating point type.
-        optimizer: an optimizer of some or all of its parameters, perhaps with a past.
+        optimizer: an optimizer of some or all of its parameters, in one group or several, perhaps
+            with a past.
 
     Returns:
         A dict from every name in ``model.named_parameters()`` to its update ratio, a number.
@@ -102,7 +103,7 @@ def ready(model: nn.Module, inputs: Inputs) -> Optimizer:
     layers = {name: name.rpartition(".")[0] for name, _ in model.named_parameters()}
     held = [p for n, p in model.named_parameters() if layers[n] not in inputs["outside"]]
     optimizer = getattr(torch.optim, inputs["optimizer"])(
-        held, lr=inputs["lr"], **inputs["settings"]
+        [{"params": held[:2]}, {"params": held[2:]}], lr=inputs["lr"], **inputs["settings"]
     )
     rng = np.random.default_rng(inputs["seed"] + 1)  # the values were drawn from the seed itself
     for _ in range(inputs["before"]):

@@ -68,12 +68,15 @@ def challenge(rng: np.random.Generator) -> Challenge:
             "target": target,
         }
 
-    silent = case(7, UNITS)
+    silent, small = case(7, UNITS), case(6, 4)
+    for name in ("weight", "bias", "target"):
+        small[name] = small[name] * 1e-7
     silent["weight"][1] = silent["bias"][1] = 0
     return {
         "as many samples and inputs as units": case(UNITS, UNITS),
         "without bias": case(6, 3, bias=0.0),
         "a unit whose weights are all zero": silent,
+        "numbers near 1e-7": small,
         "nothing is too large": {**case(6, 3), "target": 100.0},
     }
 
@@ -98,6 +101,8 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
 def _layer(inputs: Inputs) -> nn.Linear:
     layer = nn.Linear(inputs["x"].shape[1], UNITS, bias=inputs["bias"] is not None)
     layer.load_state_dict({name: torch.tensor(inputs[name]) for name in layer.state_dict()})
+    for parameter in layer.parameters():
+        parameter.grad = torch.ones_like(parameter)
     return layer
 
 
