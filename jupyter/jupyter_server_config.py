@@ -13,7 +13,7 @@ COURSE = Path(__file__).resolve().parent.parent
 MACHINERY = ["docs", "grader", "paramlock", "lessonkit", "tests", "benchmarks", "jupyter", "build"]
 PROGRAMS = ["course.py", "conftest.py"]
 PAPERS = ["README.md", "CONTRIBUTING.md", "LICENSE", "LICENSE-CONTENT", "NOTICE"]
-SETTINGS = ["pyproject.toml", "constraints.txt", "environment.yml"]
+SETTINGS = ["pyproject.toml", "constraints.txt", "environment.yml", "*.bands.json"]
 CACHES = ["__pycache__", "*.pyc", "*.egg-info", ".DS_Store", "*~"]
 
 

@@ -4,14 +4,20 @@ import json
 import random
 
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from grader.__main__ import main
-from grader.press import bands, levels, targets
+from grader.press import bands, targets
 
 HEAD = (
     "# %%\nimport random\nfrom lessonkit import claims\nrandom.seed(3)\nshare = random.random()\n"
 )
 CLAIM = '\n# %% tags=["claim"]\nclaims.band("share", share, low=-5, high=6)\n'
+LEVEL = """
+import os
+at_first = os.environ["ATEN_CPU_CAPABILITY"] == "avx2"
+claims.band("at the first level", at_first, low=-1, high=2)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +42,13 @@ def against(values, **edges):
 
 
 def test_the_record_holds_what_each_seed_gave(tmp_path):
-    target = lesson(tmp_path, HEAD + CLAIM)
+    target = lesson(tmp_path, HEAD + CLAIM + LEVEL)
     bands.record_all([target])
     expected = [random.Random(seed).random() for seed in (3, 104)]
     found = bands.stored(target)["bands"]["share"]
     assert found["values"] == expected and found["other_level"] == expected[0]
+    seen = bands.stored(target)["bands"]["at the first level"]
+    assert seen["values"] == [1, 1] and seen["other_level"] == 0
     assert (found["low"], found["high"]) == (-5, 6)
     assert found["spread"] == pytest.approx(abs(expected[0] - expected[1]))
     target.source.write_text(target.source.read_text() + "\n# %% [markdown]\n# More text.\n")
@@ -48,16 +56,6 @@ def test_the_record_holds_what_each_seed_gave(tmp_path):
     target.source.write_text(target.source.read_text().replace("high=6", "high=7"))
     with pytest.raises(targets.WeaveError, match="its code has changed since its record"):
         bands.stored(target)
-
-
-@pytest.mark.skipif(not levels.honoured(), reason="no levels here")
-def test_a_lesson_runs_at_one_level_with_each_seed_and_once_at_the_other(tmp_path):
-    head = "# %%\nimport os, random\nfrom lessonkit import claims\nrandom.seed(0)\n"
-    sees = 'float(os.environ["ATEN_CPU_CAPABILITY"] == "avx2")'
-    target = lesson(tmp_path, f'{head}\n# %% tags=["claim"]\nclaims.band("n", {sees}, low=0)\n')
-    bands.record_all([target])
-    found = bands.stored(target)["bands"]["n"]
-    assert found["values"] == [1, 1] and found["other_level"] == 0
 
 
 def test_a_failing_assert_names_its_seed_and_the_rest_is_run(tmp_path):
@@ -70,7 +68,8 @@ def test_a_failing_assert_names_its_seed_and_the_rest_is_run(tmp_path):
     assert "shifted by 0" not in words and not bands.place(target).exists()
 
 
-def test_a_value_outside_its_band_is_refused_and_shown(tmp_path, capsys):
+def test_a_value_outside_its_band_is_refused_and_shown(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bands, "SHIFTS", (0,))
     target = lesson(tmp_path, HEAD + CLAIM.replace("low=-5", "low=0.5"))
     with pytest.raises(targets.WeaveError, match=r"share: outside its band lie 0\.238"):
         bands.record_all([target])
@@ -79,8 +78,11 @@ def test_a_value_outside_its_band_is_refused_and_shown(tmp_path, capsys):
 
 
 def test_a_name_is_claimed_once(tmp_path):
+    noted = json.dumps([{"name": "share", "value": 1}] * 2)
+    output = new_output("stream", text=noted)
+    notebook = new_notebook(cells=[new_code_cell("", outputs=[output])])
     with pytest.raises(targets.WeaveError, match="claims share more than once"):
-        bands.record_all([lesson(tmp_path, HEAD + CLAIM + CLAIM)])
+        bands._noted(notebook, lesson(tmp_path, HEAD + CLAIM))
 
 
 def test_a_cell_that_fails_says_at_which_seed(tmp_path):
