@@ -13,6 +13,12 @@ def _shares(dead, void):
     return dead.double().mean().item(), void.double().mean().item()
 
 
+def _by(is_dead, z):
+    """The right answer, but for who is dead."""
+    void = ~_sized(z).isfinite().all(0)
+    return _shares(is_dead(z) & ~void, void)
+
+
 def call_void_what_sums_to_no_number(z):
     void = ~_sized(z).sum(0).isfinite()
     return _shares((z <= 0).all(0) & ~void, void)
@@ -27,6 +33,23 @@ def swap_the_two(z):
 def count_the_units(z):
     void = ~_sized(z).isfinite().all(0)
     return ((z <= 0).all(0) & ~void).sum().item(), void.sum().item()
+
+
+def call_dead_what_sleeps_on_all_but_a_few(z):
+    return _by(lambda z: (z <= 0).double().mean(0) >= 0.99, z)
+
+
+def call_dead_what_sleeps_on_nine_samples_in_ten(z):
+    return _by(lambda z: (z <= 0).double().mean(0) >= 0.9, z)
+
+
+def call_a_very_small_number_zero(z):
+    return _by(lambda z: (z <= 1e-6).all(0), z)
+
+
+def square_what_is_above_zero(z):
+    """The square of a small number is zero."""
+    return _by(lambda z: z.relu().square().sum(0) == 0, z)
 
 
 def judge_by_the_mean(z):

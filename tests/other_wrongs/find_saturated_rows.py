@@ -142,3 +142,17 @@ def turn_the_mask_in_place(q, k, allowed, delta):
     few = allowed.sum(-1) < 2
     p = _scores(q, k).masked_fill(allowed.logical_not_(), -math.inf).softmax(-1)
     return ((p * (1 - p)).sum(-1) < delta) & ~few
+
+
+def give_forbidden_keys_a_score_of_minus_ten_thousand(q, k, allowed, delta):
+    p = _scores(q, k).masked_fill(~allowed, -1e4).softmax(-1)
+    return _rows(p, allowed, delta)
+
+
+def take_ten_thousand_off_the_scores_of_forbidden_keys(q, k, allowed, delta):
+    p = (_scores(q, k) - 1e4 * ~allowed).softmax(-1)
+    return _rows(p, allowed, delta)
+
+
+def ask_for_a_weight_above_nine_tenths(q, k, allowed, delta):
+    return (_weights(q, k, allowed).amax(-1) > 0.9) & (allowed.sum(-1) > 1)

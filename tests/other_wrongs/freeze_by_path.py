@@ -191,3 +191,19 @@ def double_the_gradients(model, names):
         parameter.requires_grad_(False)
         parameter.grad *= 2
     return tuple(became)
+
+
+def refuse_the_model_itself(model, names):
+    if "" in names:
+        raise KeyError("")
+    became = _below(model, names)
+    _freeze(became.values())
+    return tuple(became)
+
+
+def freeze_what_has_a_path_of_its_own(model, names):
+    """The model itself has the path "", which is passed over."""
+    became = _below(model, [name for name in names if name])
+    _modules(model, names)
+    _freeze(became.values())
+    return tuple(became)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 
@@ -47,7 +48,9 @@ def an_added_bias(q, k, allowed, delta):
 
 def in_numpy(q, k, allowed, delta):
     scores = (q @ k.mT).double().numpy() / q.shape[-1] ** 0.5
-    weight = torch.from_numpy(scores).exp() * allowed
-    p = (weight / weight.sum(-1, keepdim=True)).numpy()
+    scores = np.where(allowed, scores, -np.inf)
+    top = np.where(allowed.any(1), scores.max(-1), 0)
+    weight = np.exp(scores - top[..., None])
+    p = weight / np.maximum(weight.sum(-1, keepdims=True), 1)
     few = allowed.numpy().sum(1) < 2
     return ((p * (1 - p)).sum(-1) < delta) & ~few

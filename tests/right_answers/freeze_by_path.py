@@ -27,7 +27,7 @@ def compare_every_name_by_its_dot(model, names):
         raise KeyError(f"unknown: {unknown}; there are {sorted(paths)}")
     became = []
     for path, parameter in model.named_parameters(remove_duplicate=False):
-        meant = any(path.startswith(name + ".") for name in names)
+        meant = any(not name or path.startswith(name + ".") for name in names)
         if meant and parameter.requires_grad:
             parameter.requires_grad_(False).grad = None
             became.append(path)
@@ -49,7 +49,7 @@ def let_modules_do_it(model, names):
 def walk_down_the_attributes(model, names):
     def find(path):
         found = model
-        for step in path.split("."):
+        for step in filter(None, path.split(".")):
             found = getattr(found, step, None)
         if not isinstance(found, nn.Module):
             raise KeyError(path)
@@ -65,8 +65,8 @@ def walk_down_the_attributes(model, names):
 
 
 def compare_lists_of_steps(model, names):
-    wanted = [name.split(".") for name in names]
-    paths = [path.split(".") for path, _ in model.named_modules()]
+    wanted = [name.split(".") if name else [] for name in names]
+    paths = [path.split(".") if path else [] for path, _ in model.named_modules()]
     for steps in wanted:
         if steps not in paths:
             raise KeyError("no module " + ".".join(steps))

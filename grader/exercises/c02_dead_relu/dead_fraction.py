@@ -68,6 +68,9 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "nothing but NaN": case("NaN", math.nan, everywhere),
         "minus infinity in a unit below zero": case("infinity", -math.inf, [(last, ASLEEP)]),
         "infinity in a living unit": case("infinity", math.inf, [(last, AWAKE)]),
+        "a thousand samples, and one wakes a unit a little": case(
+            "finite", 1e-30, [(500, ASLEEP)], samples=1000
+        ),
         "no samples": {"z": np.zeros((0, units), np.float32), "kind": "empty"},
         "no units": {"z": np.zeros((samples, 0), np.float32), "kind": "empty"},
     }

@@ -63,13 +63,21 @@ def challenge(rng: np.random.Generator) -> Challenge:
     first, second = np.flatnonzero(words)[:2]
     padded["k"][:, first] = padded["k"][:, second]  # a tie, however far from zero
     padded["q"][..., 0], padded["k"][..., 0] = 100, np.where(words, -12, 12)
+    low = {**padded, "q": padded["q"].copy(), "k": padded["k"].copy()}
+    low["q"][..., 0], low["k"][:, words, 0] = 1e4, -80
+    low["k"][:, first, 0] = low["k"][0, second, 0] = -40  # a tie, and in the other head none
+    half = case("plain", everything, delta=0.5)
+    half["k"][0, :2] = 0
+    half["q"][..., 0], half["k"][..., 0] = 100, [[12, 12, *[-12] * 8], [12, *[-12] * 9]]
     return {
         "every key allowed": case("plain", everything),
         "every key allowed, a large delta": case("plain", everything, scale=1.5, delta=0.5),
+        "two weights of a half, whose derivatives sum to delta": half,
         "weights spread evenly": case("even", everything, scale=0.02, delta=0.15),
         "a causal mask": case("masked", causal),
         "holes, and a row without keys": case("masked", holes),
         "scores in the hundreds, the highest at padding": padded,
+        "scores of minus a hundred thousand": low,
     }
 
 
@@ -245,6 +253,13 @@ BELIEFS = (  # one that shows in two ways is there twice
         "score could change it.",
         "How many keys could the query of this row have chosen?",
         has_choice=lambda allowed: True,
+    ),
+    believing(
+        "Below delta includes delta.",
+        "A sum that equals delta is not below it. Two weights of a half have derivatives that sum "
+        "to 0.5, and at 0.5 their row is not saturated.",
+        "Which of < and <= does 'less than' stand for?",
+        is_saturated=lambda p, delta: (p * (1 - p)).sum(-1) <= delta,
     ),
     believing(
         "A large derivative is a sign of saturation.",

@@ -29,7 +29,7 @@ def predict_saturated_share(activation, x, weight_std, bias_std, delta):
             below it.
 
     Returns:
-        The share, a float from 0 to 1, exact to three digits.
+        The share, a float from 0 to 1, exact to one part in two thousand, a small one too.
     """
     steepest = {"sigmoid": 0.25, "tanh": 1.0}[activation]
     if delta > steepest:
@@ -43,10 +43,16 @@ def predict_saturated_share(activation, x, weight_std, bias_std, delta):
 
 def challenge(rng: np.random.Generator) -> Challenge:
     def case(
-        kind: str, weight_std: float, delta: float = 0.1, bias_std: float = 0.0, dark: bool = False
+        kind: str,
+        weight_std: float,
+        delta: float = 0.1,
+        bias_std: float = 0.0,
+        dark: bool = False,
+        dim: bool = False,
     ) -> Inputs:
         x = rng.uniform(0, 1, (4, 9)) * rng.uniform(0.2, 2.5, (4, 1))
         x[rng.integers(4)] *= 0.0 if dark else 3.0
+        x /= np.linalg.norm(x) if dim else 1.0
         return {
             "activation": "tanh" if kind in ("tanh", "bias") else "sigmoid",
             "x": x,
@@ -64,6 +70,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "a row of zeros and a bias": case("bias", 0.5, bias_std=1.5, dark=True),
         "a row of zeros": case("dark", 1.0, dark=True),
         "delta above every derivative": case("large", 1.0, delta=0.3),
+        "a small share": case("sigmoid", 0.8, dim=True),
     }
 
 

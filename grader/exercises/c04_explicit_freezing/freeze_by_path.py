@@ -28,7 +28,8 @@ def freeze_by_path(model, names):
     Args:
         model: a ``torch.nn.Module``. Some of its parameters may be frozen already. One parameter
             may be used by two modules (tied weights): below each of them it is the same one.
-        names: tuple of module paths, as ``model.named_modules()`` spells them; may be empty.
+        names: tuple of module paths, as ``model.named_modules()`` spells them, ``""`` for the model
+            itself; may be empty.
 
     Returns:
         Tuple of the names of the parameters that were trainable before and are frozen now, no name
@@ -65,6 +66,7 @@ def challenge(rng: Generator) -> Challenge:
         "a name that occurs again deeper down": of("layer", again, head),
         "children of children": of("deep", deep, body),
         "a path below another path": of("deep", deep, f"{body}.block", body),
+        "the whole model": of("deep", deep, ""),
         "some parameters frozen before": of("deep", deep, body, frozen=before),
         "tied weights": of("deep", tied, head, tied=[["embed.weight", f"{head}.weight"]]),
         "a module without parameters": of("none", {**last, "squash": ["Tanh"]}, "squash"),
