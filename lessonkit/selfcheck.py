@@ -82,7 +82,8 @@ class _Check(Form):
 
     def hidden(self) -> str:
         """The answer, and why it is right."""
-        return f"{self.question.words(self.key.answer)}. {self.key.why}"
+        answer = self.question.words(self.key.answer).removesuffix(".")
+        return f"{answer}. {self.key.why}"
 
     @property
     def _last(self) -> Any:
