@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from IPython.display import display
 
 from paramlock.certifying.locks import KINDS, Kind
-from paramlock.pictures.coloured import OPEN
-from paramlock.pictures.palette import ink_on
+from paramlock.pictures.coloured import OPEN, painted
 
 COLUMNS = {
     "mechanism": "what stops learning",
@@ -56,7 +55,6 @@ def show(kinds: Iterable[Kind] = tuple(KINDS.values())) -> None:
 
 def _row(kind: Kind) -> str:
     cells = (f"<td {CELL}>{html.escape(getattr(kind, field))}</td>" for field in COLUMNS)
-    paint = f"background:{kind.colour};color:{ink_on(kind.colour)};border-radius:3px"
     name = f"<b>{kind.letter}</b><br>{html.escape(kind.name)}"
-    head = f'<th scope="row" style="text-align:center;{paint}">{name}</th>'
+    head = f'<th scope="row" style="text-align:center;{painted(kind.colour)}">{name}</th>'
     return f"<tr>{head}{''.join(cells)}</tr>"

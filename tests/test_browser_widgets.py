@@ -34,20 +34,33 @@ epochs = [(), (0,), (0, 2), (0, 1, 2)]
 states = [draw(chain([2, 3, 1], dead={"W1": dead}), f"{len(dead)} dead") for dead in epochs]
 play(states, label="Epoch", values=[0, 1, 2, 3])"""
 
+TABLES = """\
+from lessonkit import lock_table
+from lessonkit.drawing import chain, draw
+from paramlock.pictures import figures
+lock_table.show()
+texts, kinds = [["0", "0.3"], ["none", "0.031"]], [["dead", "trainable"], ["frozen", "moved"]]
+figures.show_table("Two of four stay", ["ReLU", "tanh"], ["plain", "new"], texts, kinds, "A note.")
+draw(chain([784, 128, 64, 10], frozen=["W1"], dead={"W2": 0.3}), backward=[0, 0.1, 1]).show()"""
+
 GONE = re.compile("model not found|Error displaying", re.IGNORECASE)
 
 
 @pytest.fixture
 def notebook(page, copy, course):
     """A notebook with a slider and a play, run."""
-    cells = [new_code_cell(SLIDER), new_code_cell(PLAY)]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    new = new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(new, copy / "widgets.ipynb")
+    written(copy, SLIDER, PLAY)
     open_notebook(page, course, "widgets.ipynb")
     run_all(page)
     expect(page.locator(".paramlock-explore")).to_have_count(2)
     return page
+
+
+def written(copy, *sources):
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [new_code_cell(source) for source in sources]
+    new = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(new, copy / "widgets.ipynb")
 
 
 def experiment(page):
@@ -188,3 +201,24 @@ def test_a_play_steps_where_less_motion_is_wanted_and_needs_no_kernel(notebook):
     expect(shown.get_by_role("status")).to_have_text("3 dead")
     button.click()
     expect(epoch).to_have_attribute("aria-valuetext", "0")
+
+
+def test_tables_and_drawings_are_read_in_both_themes(page, copy, course, picture):
+    written(copy, TABLES)
+    open_notebook(page, course, "widgets.ipynb")
+    run_all(page)
+    output = page.locator(".jp-Cell-outputArea")
+    expect(output.get_by_role("rowheader", name="tanh")).to_be_visible()
+    expect(output.get_by_role("cell", name="none F")).to_be_visible()
+    expect(output.get_by_role("img")).to_have_attribute("alt", re.compile("0.3 of it dead"))
+    assert_accessible(page, ".jp-Cell-outputArea")
+    set_dark(page)
+    assert_accessible(page, ".jp-Cell-outputArea")
+    for name, place in [("lock-table", "table"), ("table", ".paramlock-table"), ("drawing", "img")]:
+        output.locator(place).first.scroll_into_view_if_needed()
+        picture(f"{name}-dark")
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "true")
+    for name, place in [("lock-table", "table"), ("table", ".paramlock-table")]:
+        output.locator(place).first.scroll_into_view_if_needed()
+        picture(name)

@@ -15,6 +15,7 @@ OPEN = (
     '<table style="color:inherit;background:transparent;border-collapse:separate;'
     'border-spacing:2px;margin:0;width:auto;table-layout:auto">'
 )
+EDGE = "#8C8C8C"  # seen on light and on dark pages, where black or yellow alone are not
 Cells = Sequence[Sequence[str]]
 
 
@@ -99,17 +100,19 @@ def _cell(text: str, kind: str) -> str:
         return f'<td style="text-align:center">{html.escape(text)}</td>'
     letter = _letter(text, kind)
     mark = f' <abbr title="{kind}" style="text-decoration:none">{letter}</abbr>' if letter else ""
-    return f'<td style="text-align:center;{painted(kind)}">{html.escape(text)}{mark}</td>'
+    style = f"text-align:center;{painted(MEANINGS[kind].colour)}"
+    return f'<td style="{style}">{html.escape(text)}{mark}</td>'
 
 
-def painted(kind: str) -> str:
-    """Style of a surface in the colour of a meaning, with the ink that is read on it."""
-    colour = MEANINGS[kind].colour
-    return f"background:{colour};color:{ink_on(colour)};border-radius:3px"
+def painted(colour: str) -> str:
+    """Style of a surface in a colour, with the ink that is read on it."""
+    return f"background:{colour};color:{ink_on(colour)};border:1px solid {EDGE};border-radius:3px"
 
 
 def tag(kind: str) -> str:
     """A small patch in the colour of a meaning, with its letter."""
     letter = MEANINGS[kind].letter or "&nbsp;"
-    style = f"{painted(kind)};display:inline-block;min-width:1.4em;text-align:center"
+    style = (
+        f"{painted(MEANINGS[kind].colour)};display:inline-block;min-width:1.4em;text-align:center"
+    )
     return f'<span style="{style}">{letter}</span>'
