@@ -52,10 +52,14 @@ def paragraph(words: str) -> Text:
 
 
 def passage(title: str, *parts: Text | str) -> Text:
-    """A heading and what stands under it; empty parts are left out."""
+    """A heading and what stands under it; empty parts are left out.
+
+    The heading is a line of its own without markup: of a folded output JupyterLab shows the first
+    line of the HTML as it is written.
+    """
     texts = [part if isinstance(part, Text) else paragraph(part) for part in parts if part]
     return Text(
-        f"<p><strong>{html.escape(title)}</strong></p>" + "".join(text.html for text in texts),
+        "\n".join([html.escape(title), *(text.html for text in texts)]),
         "\n".join([title, *(text.plain for text in texts)]),
     )
 

@@ -111,11 +111,16 @@ def unnamed_folds(target):
             yield f"a folded cell begins with a comment, not {cell.source[:40]!r}"
 
 
-def shown(output):
-    """An output as text: what is printed, or what it says plain and in HTML."""
+def parts_of(output):
+    """What an output says: what is printed, or what it says plain and in HTML."""
     data = output.get("data", {})
     parts = output.get("text", ""), data.get("text/plain", ""), data.get("text/html", "")
-    return "\n".join(filter(None, parts))
+    return list(filter(None, parts))
+
+
+def shown(output):
+    """An output as text."""
+    return "\n".join(parts_of(output))
 
 
 def tells(notebook):
@@ -125,7 +130,7 @@ def tells(notebook):
             yield f"True or False is shown by {cell.source[:60]!r}"
         if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
             first = cell.outputs[0] if cell.outputs else {}
-            if shown(first).strip().partition("\n")[0] != TITLE:
+            if {part.strip().partition("\n")[0] for part in parts_of(first)} != {TITLE}:
                 yield f"a folded output tells its answer: {shown(first)[:60]!r}"
 
 
