@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 from pathlib import Path
 
-from grader.press.targets import ROOT
+from grader.press.targets import ROOT, lessons
 
 SKELETON = '''"""{sentence} (say what it teaches, and in which framework)."""
 
@@ -30,6 +30,10 @@ def {name}(x):
 
     Returns:
         A number.
+
+    Example:
+        >>> {name}([1.0, 2.0])  # TODO: small numbers that can be followed by hand
+        3.0
     """
     raise NotImplementedError("{name} has no reference yet: write it here")
 
@@ -68,6 +72,7 @@ EXERCISE = Exercise(
     section="TODO: a heading of that lesson",
     frameworks=("torch",),
     minutes=10,
+    difficulty=2,
     note="TODO: something worth reading after passing.",
 )
 '''
@@ -106,7 +111,7 @@ def create(name: str, lesson: str, root: Path = ROOT) -> Path:
 
 
 def _stem(lesson: str, root: Path) -> str:
-    stems = sorted(path.stem for path in root.glob("lessons/[0-9][0-9]_*.py"))
+    stems = [path.stem for path in lessons(root)]
     fitting = [stem for stem in stems if stem == lesson or stem.startswith(f"{lesson}_")]
     if len(fitting) != 1:
         raise CannotCreate(f"There is no lesson {lesson!r}. There are: {', '.join(stems)}.")

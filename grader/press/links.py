@@ -14,7 +14,7 @@ from pathlib import Path
 from grader.checking import registry
 from grader.checking.cited import cited_exercises
 from grader.judging.exercise import Exercise
-from grader.press.targets import Target, WeaveError, sources
+from grader.press.targets import DEEPER, Target, WeaveError, lessons
 
 FINDABLE = re.compile(r"[\w .,:;!?'()/+&-]+", re.ASCII)
 TITLE = re.compile(r"^# # (.+)$", re.MULTILINE)
@@ -64,8 +64,10 @@ def footer(target: Target, solved: bool = True) -> str:
 
 def _from_lesson(target: Target) -> Iterator[tuple[str, str]]:
     before, after = _neighbours(target)
-    yield "Previous", _link(before, "")
+    stem = target.source.stem
+    yield "Lesson" if stem.endswith(DEEPER) else "Previous", _link(before, "")
     yield "Lab", _link(target.root / "labs" / target.source.name, "../labs/")
+    yield "Deeper", _link(target.source.with_name(f"{stem}{DEEPER}.py"), "")
     yield "Next", _link(after, "")
 
 
@@ -79,10 +81,10 @@ def _from_lab(target: Target, solved: bool) -> Iterator[tuple[str, str]]:
 
 
 def _neighbours(target: Target) -> tuple[Path | None, Path | None]:
-    """The lessons before and after the one of this name."""
-    lessons = sources(target.root / "lessons")
-    before = [path for path in lessons if path.name < target.source.name]
-    after = [path for path in lessons if path.name > target.source.name]
+    """The lessons before and after a notebook; before one that goes deeper comes its lesson."""
+    course, name = lessons(target.root), target.source.name
+    before = [path for path in course if path.name < name]
+    after = [path for path in course if path.name > name]
     return before[-1] if before else None, after[0] if after else None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+DEEPER = "_deeper"
 
 
 class WeaveError(Exception):
@@ -42,17 +43,22 @@ class Target:
 
 def targets(root: Path = ROOT) -> list[Target]:
     """Every notebook of the course."""
-    lessons = [Target(path, path.with_suffix(".ipynb")) for path in sources(root / "lessons")]
+    read = [Target(path, path.with_suffix(".ipynb")) for path in sources(root / "lessons")]
     labs = [Target(path, path.with_suffix(".ipynb")) for path in sources(root / "labs")]
     solutions = [
         Target(lab.source, root / "solutions" / lab.notebook.name, answered=True) for lab in labs
     ]
-    return lessons + labs + solutions
+    return read + labs + solutions
 
 
 def sources(folder: Path) -> list[Path]:
     """The sources of notebooks in a folder, in the order of their numbers."""
     return sorted(folder.glob("[0-9][0-9]_*.py"))
+
+
+def lessons(root: Path = ROOT) -> list[Path]:
+    """The sources of the lessons that make up the course, without what goes deeper."""
+    return [path for path in sources(root / "lessons") if not path.stem.endswith(DEEPER)]
 
 
 def chosen(stems: Sequence[str], root: Path = ROOT) -> list[Target]:

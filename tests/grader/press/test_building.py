@@ -143,6 +143,13 @@ def test_the_last_section_has_its_links_too_and_several_stand_in_one_line(tmp_pa
     assert footer.source == "Lab: [Lab: small](../labs/02_small.ipynb)"
 
 
+def test_the_heading_says_how_large_and_how_hard_an_exercise_is():
+    size = "PyTorch · 7 points · difficulty 1 of 5 · about 5 minutes · rests on [Dead on a batch, "
+    title, line = building.heading(registry.find("are_dead"), 1).split("\n\n")
+    assert title == "### 1. Say of each ReLU unit whether it is dead on these samples."
+    assert line.startswith(size) and line.endswith("stuck? `hint(are_dead)`")
+
+
 def test_an_exercise_on_no_section_stops_the_weave(tmp_path):
     source = LESSON.replace("## Zero", "## Nearly zero")
     target = course(tmp_path, l02=source, lab02=LAB)["lessons/02_small.ipynb"]
@@ -172,6 +179,19 @@ def test_footers_lead_on_and_back(tmp_path):
         "solutions/02_small.ipynb": f"Lesson: [Lesson 2](../lessons/02_small.ipynb) · {lab} · "
         f"Next lesson: {next_one}",
     }
+
+
+def test_what_goes_deeper_stands_beside_the_way(tmp_path):
+    three(tmp_path)
+    (tmp_path / "lessons" / "02_small_deeper.py").write_text("# %% [markdown]\n# # Further on\n")
+    ends = {target.label: links.footer(target) for target in targets.targets(tmp_path)}
+    assert ends["lessons/02_small.ipynb"].endswith(
+        "Deeper: [Further on](02_small_deeper.ipynb) · Next: [Lesson 3](03_small.ipynb)"
+    )
+    assert ends["lessons/02_small_deeper.ipynb"] == (
+        "Lesson: [Lesson 2](02_small.ipynb) · Next: [Lesson 3](03_small.ipynb)"
+    )
+    assert ends["lessons/03_small.ipynb"] == "Previous: [Lesson 2](02_small.ipynb)"
 
 
 def test_an_edition_has_no_way_to_the_solution(tmp_path):
