@@ -48,16 +48,20 @@ def release(folder: Path, root: Path = ROOT) -> None:
     """Write the student edition into an empty or a new folder.
 
     Raises:
-        ReleaseError: the folder holds something, or a book is older than its exercise.
+        ReleaseError: the folder holds something, a notebook is missing, or a book is older than its
+            exercise.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ReleaseError(f"{folder} is not empty. Name a new folder, or empty that one first.")
+    notebooks = [target for target in targets(root) if not target.answered]
+    if missing := [target for target in notebooks if not target.notebook.exists()]:
+        stems = " ".join(target.source.stem for target in missing)
+        raise ReleaseError(f"{missing[0].label} is missing. Run: python -m grader weave {stems}")
     folder.mkdir(parents=True, exist_ok=True)
     for name in WHOLE:
         _copy(root / name, folder / name)
-    for target in targets(root):
-        if not target.answered:
-            _write_notebook(target, folder / target.notebook.relative_to(root))
+    for target in notebooks:
+        _write_notebook(target, folder / target.notebook.relative_to(root))
     (folder / "README.md").write_text(README, encoding="utf-8")
     _write_grader(folder / "grader", root / "grader")
 

@@ -5,7 +5,7 @@ import pytest
 
 from grader.checking import registry
 from grader.press import building, links, targets, weave
-from grader.press.release import _write_notebook
+from grader.press.release import ReleaseError, _write_notebook, release
 
 LESSON = """# %% [markdown]
 # # Small networks
@@ -50,7 +50,7 @@ def course(folder, **sources):
     """A course of these lessons (`l02=`) and labs (`lab02=`); its targets by label."""
     for name, source in sources.items():
         place = folder / ("labs" if name.startswith("lab") else "lessons") / f"{name[-2:]}_small.py"
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(source)
     return {target.label: target for target in targets.targets(folder)}
 
@@ -203,6 +203,13 @@ def test_an_edition_has_no_way_to_the_solution(tmp_path):
     assert notebook.cells[-1].source == links.footer(lab, solved=False)
     assert "solutions" not in copy.read_text() and "solutions" in lab.notebook.read_text()
     assert notebook.metadata.woven == building.digest(notebook.cells)
+
+
+def test_an_edition_without_a_notebook_is_refused_before_it_is_begun(tmp_path):
+    three(tmp_path / "course")
+    with pytest.raises(ReleaseError, match=r"lessons/01_small.ipynb is missing\. Run"):
+        release(tmp_path / "edition", tmp_path / "course")
+    assert not (tmp_path / "edition").exists()
 
 
 @pytest.mark.parametrize("heading", ["A $z$", "Über", "50 % of it", "a > b", "One\u2019s own"])
