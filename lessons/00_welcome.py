@@ -576,6 +576,7 @@ assert steps["SGD"] == 0 and 0.0099 < steps["Adam"] < 0.0101
 # ## Check yourself
 
 # %%
+# Question 1 of 5
 selfcheck.order(
     "links",
     "In which order must these happen for a weight to learn?",
@@ -584,6 +585,7 @@ selfcheck.order(
 )
 
 # %%
+# Question 2 of 5
 selfcheck.choice(
     "idle",
     "A weight has a gradient of 0.3 in every step and never moves. What may be the reason?",
@@ -599,6 +601,7 @@ selfcheck.choice(
 )
 
 # %%
+# Question 3 of 5
 selfcheck.number(
     "slopes",
     "A ReLU gets the pre-activations -3, -1, 0.5 and 2. On how many of the four is its derivative "
@@ -610,6 +613,7 @@ selfcheck.number(
 )
 
 # %%
+# Question 4 of 5
 display(paramlock.certificate(small, data, cross_entropy))
 selfcheck.choice(
     "read",
@@ -625,6 +629,7 @@ selfcheck.choice(
 )
 
 # %%
+# Question 5 of 5
 figures.show(figure, "The bars from above: accuracy lost by putting back each of five layers.")
 selfcheck.choice(
     "bars",
