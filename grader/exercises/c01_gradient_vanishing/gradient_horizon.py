@@ -32,6 +32,11 @@ def gradient_horizon(w, epsilon):
         Two numbers: the spectral radius, which is the largest absolute value among the
         eigenvalues, complex ones included; and the horizon, a whole number, or ``math.inf`` where
         none of the first 1,000 steps will do. ``w`` stays as it is.
+
+    Example:
+        >>> w = torch.tensor([[0.5, 0.0], [0.0, -0.25]], dtype=torch.float64)
+        >>> gradient_horizon(w, 0.2)
+        (0.5, 3)
     """
     radius = torch.linalg.eigvals(w).abs().max().item()
     power = w
@@ -279,6 +284,7 @@ EXERCISE = Exercise(
     section="Recurrent networks and their horizon",
     frameworks=("torch",),
     minutes=12,
+    difficulty=3,
     note="With tanh between the steps a rotation times a number reaches no farther. Where paths "
     "cancel in the matrix power, tanh can lengthen the horizon. What a gradient can reach is not "
     "yet learnt: noise shares the way.",

@@ -36,6 +36,13 @@ def locked_parameters(model, epsilon):
     Raises:
         ValueError: a gradient holds a NaN or an infinity. The message names a parameter it is in,
             and none whose gradient is finite.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 1)
+        >>> model.weight.grad = torch.tensor([[3.0, 4.0]])
+        >>> model.bias.grad = torch.tensor([0.01])
+        >>> locked_parameters(model, 0.1)
+        ('bias',)
     """
     norms = {name: 0.0 for name, _ in model.named_parameters()}
     for name, parameter in model.named_parameters():
@@ -228,7 +235,7 @@ BELIEFS = (
         "Below epsilon includes epsilon.",
         "The definition is strict. Four equal tensors hold a half of the norm each, and at 0.5 "
         "none of them is below.",
-        "Which of < and <= does the docstring ask for?",
+        "Which of < and <= does the task ask for?",
         is_below=lambda norm, whole, epsilon: not whole or norm / whole <= epsilon,
     ),
     believing(
@@ -259,7 +266,7 @@ BELIEFS = (
     believing(
         "Tensors of different sizes are compared per entry.",
         "That is a sensible number and another definition. The norm grows with the count.",
-        "By which counts do you divide, and does the docstring name any?",
+        "By which counts do you divide, and does the task name any?",
         norm=lambda gradient: gradient.double().square().mean().sqrt().item(),
     ),
     believing(
@@ -310,6 +317,7 @@ EXERCISE = Exercise(
     section="Norms that underflow",
     frameworks=("torch",),
     minutes=12,
+    difficulty=3,
     note="One batch is one opinion. Average the gradient over the data first, then ask; and under "
     "Adam ask for the update ratio as well.",
 )

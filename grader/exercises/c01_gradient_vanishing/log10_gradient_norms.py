@@ -32,6 +32,12 @@ def log10_gradient_norms(model):
         A dict from the path of each layer, as in ``model.named_modules()``, to the logarithm to
         base 10 of its norm: a number, accurate to one part in ten thousand, and ``-math.inf``
         where the norm is 0. The model itself, if it holds parameters, has the path "".
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Linear(1, 1))
+        >>> model[0].weight.grad = torch.tensor([[0.006, 0.008]])
+        >>> {path: round(norm, 3) for path, norm in log10_gradient_norms(model).items()}
+        {'0': -2.0, '1': -inf}
     """
     answer = {}
     for path, module in model.named_modules():
@@ -266,6 +272,7 @@ EXERCISE = Exercise(
     section="Norms that underflow",
     frameworks=("torch",),
     minutes=15,
+    difficulty=4,
     note="math.hypot(*entries) scales by the largest inside, too. It takes Python numbers one by "
     "one, and its result has to be a float: the norm of four entries of 1.5e308 is none.",
 )

@@ -35,7 +35,13 @@ def preserving_stds(activation, z, fan_in, fan_out):
     Returns:
         Two numbers, up and down: the standard deviation of the weights for each, accurate to one
         part in a thousand; ``math.inf`` where no signal passes, whatever the weights. ``z`` stays
-        as it is, its flag too.
+        as it is: its numbers, and whether it requires a gradient.
+
+    Example:
+        >>> z = torch.tensor([-1.0, 1.0, -2.0, 2.0], dtype=torch.float64)
+        >>> up, down = preserving_stds(torch.relu, z, fan_in=8, fan_out=2)
+        >>> round(up, 3), round(down, 3)
+        (0.5, 1.0)
     """
     leaf = z.clone().requires_grad_()
     h = activation(leaf)
@@ -219,7 +225,7 @@ BELIEFS = (  # one that shows in several ways is there for each
         "A standard deviation is the end of the range.",
         "Uniform numbers between -a and a have the standard deviation a over the root of 3. Yours "
         "is the bound.",
-        "Which of the two did the docstring ask for?",
+        "Which of the two did the task ask for?",
         stds=lambda *means: tuple(math.sqrt(3) * std for std in both_roots(*means)),
     ),
     believing(
@@ -267,6 +273,7 @@ EXERCISE = Exercise(
     section="Which standard deviation keeps the variance",
     frameworks=("torch",),
     minutes=15,
+    difficulty=5,
     note="Up and down agree where E[activation squared] over E[z squared] equals E[slope squared] "
     "and the fans are equal: for ReLU and its leaky relatives, and nearly for tanh close to 0.",
 )

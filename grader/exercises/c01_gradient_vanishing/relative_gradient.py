@@ -23,8 +23,8 @@ def relative_gradient(model, path):
     the norm of its gradient over the norm of the whole model's gradient. A norm runs over all
     entries of all tensors: the root of the sum of all squares. Parameters without a gradient
     (None) count as zeros. Any other gradient counts, even if its parameter has been frozen since.
-    A parameter that two modules share is in both, and once in the whole. Where the whole gradient
-    is zero, so is the answer.
+    A parameter that two modules share belongs to both, and counts once in the whole. Where the
+    whole gradient is zero, so is the answer.
 
     The entries may be as small or as large as their precision can hold, also in float64, where
     1e-200 is a number and its square is not.
@@ -36,6 +36,13 @@ def relative_gradient(model, path):
 
     Returns:
         A number from 0 to 1, accurate to one part in ten thousand. The gradients stay as they are.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1, bias=False))
+        >>> model[0].weight.grad = torch.tensor([[3.0]])
+        >>> model[1].weight.grad = torch.tensor([[4.0]])
+        >>> relative_gradient(model, "0"), relative_gradient(model, "1")
+        (0.6, 0.8)
     """
 
     def norm(module):
@@ -221,6 +228,7 @@ EXERCISE = Exercise(
     section="Relative gradient",
     frameworks=("torch",),
     minutes=10,
+    difficulty=2,
     note="Shares of disjoint parts do not add up to 1, their squares do. So one large layer pushes "
     "every other share down: read all of them, not one.",
     twin="relative_gradient_tree",

@@ -34,6 +34,12 @@ def relative_gradient_tree(gradients, path):
 
     Returns:
         A number from 0 to 1, accurate to one part in ten thousand. The tree stays as it is.
+
+    Example:
+        >>> body = {"layer1": {"kernel": jnp.array([[3.0]]), "bias": None}}
+        >>> gradients = {"body": body, "head": {"kernel": jnp.array([[4.0]])}}
+        >>> relative_gradient_tree(gradients, ("body", "layer1"))
+        0.6
     """
 
     def squared(tree):
@@ -161,6 +167,7 @@ EXERCISE = Exercise(
     section="Relative gradient",
     frameworks=("jax",),
     minutes=10,
+    difficulty=3,
     note="jnp.float64 would have changed nothing: without jax_enable_x64 it means float32, and a "
     "warning says so. Under jit, where numpy cannot go, divide by the largest entry first.",
     twin="relative_gradient",

@@ -34,6 +34,15 @@ def update_ratios(model, optimizer):
     Returns:
         A dict from every name in ``model.named_parameters()`` to its update ratio, a number.
         Afterwards model and optimizer are exactly one step on; the gradients are still there.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 1, bias=False)
+        >>> model.weight.data = torch.tensor([[3.0, 4.0]])
+        >>> model.weight.grad = torch.tensor([[0.0, 1.0]])
+        >>> update_ratios(model, torch.optim.SGD(model.parameters(), lr=0.5))
+        {'weight': 0.1}
+        >>> model.weight.tolist()
+        [[3.0, 3.5]]
     """
     before = {name: p.data.double().clone() for name, p in model.named_parameters()}
     optimizer.step()
@@ -221,22 +230,19 @@ RATE = (
 )
 STAYS = (
     "What a step cannot move need not be listed.",
-    "That it stays is the finding, whether it has no gradient or was never handed to the "
-    "optimizer. A name that is missing looks like an oversight.",
-    "Whom do you ask for the names, and which names does the docstring ask for?",
+    "That it stays is the finding. A name that is missing looks like an oversight.",
+    "Whom do you ask for the names, and which names does the task ask for?",
 )
 ZERO = (
     "A parameter that is zero needs no case of its own.",
-    "A bias often starts at zero. Its change divided by 0 is infinite, and 0 over 0 is NaN or an "
-    "error.",
+    "A bias often starts at zero. A change over 0 is infinite, and 0 over 0 is NaN or an error.",
     "What do you ask before you divide?",
 )
 believing = beliefs_about(stepped)
 BELIEFS = (  # one that shows in several ways is there for each
     believing(
         "A name for the old values keeps the old values.",
-        "p, p.data and p.detach() share their memory. The step changes them all, and the "
-        "difference is 0 everywhere.",
+        "p, p.data and p.detach() share their memory. The step changes all, the difference is 0.",
         "Which method of a tensor makes a copy of its numbers?",
         kept=lambda p: p.detach(),
     ),
@@ -244,15 +250,13 @@ BELIEFS = (  # one that shows in several ways is there for each
     believing(*RATE, change=rate_times_gradient),
     believing(
         "A parameter moved as far as its norm changed.",
-        "A weight that turns keeps its norm. The change of the norm is smaller than the norm of "
-        "the change.",
+        "A weight that turns keeps its norm. It has moved all the same.",
         "Do you take the norm of a difference, or a difference of norms?",
         change=lambda p, old, optimizer: p.detach().double().norm() - old.norm(),
     ),
     believing(
         "It does not matter which norm stands below.",
-        "The ratio compares with the size before the step. Under Adam at a high rate the two "
-        "differ by a lot.",
+        "The size before the step does. Under Adam at a high rate the two differ by a lot.",
         "Which of your two tensors was there first?",
         size=lambda p, old: p.detach().double().norm(),
     ),
@@ -261,7 +265,7 @@ BELIEFS = (  # one that shows in several ways is there for each
     believing(
         "A small number in the denominator takes care of zero.",
         "It makes up a ratio of a million millions, which depends on the number you chose.",
-        "Which value does the docstring ask for where a parameter was zero and moved?",
+        "Which value does the task ask for where a parameter was zero and moved?",
         over=lambda moved, size: moved / (size + 1e-12),
     ),
     believing(
@@ -283,8 +287,7 @@ BELIEFS = (  # one that shows in several ways is there for each
 
 @belief(
     "A measurement puts everything back.",
-    "This one is made while training: the step counts. And the optimizer's averages would be a "
-    "step ahead of the weights.",
+    "This step counts. And the optimizer's averages would be a step ahead of the weights.",
     "In which state should model and optimizer be afterwards?",
 )
 def put_everything_back(model: nn.Module, optimizer: Optimizer) -> dict[str, float]:
@@ -313,8 +316,7 @@ EXERCISE = Exercise(
     observe=observe,
     hints=(
         "Three lines do the work: copy all parameters, step, subtract.",
-        "p.detach().clone() is a copy; p.detach() alone is not. Cast to float64 before you "
-        "subtract, or bfloat16 rounds the difference.",
+        "p.detach().clone() is a copy; p.detach() is not. Cast to float64 before you subtract.",
         "moved = (now - before).norm(). If moved is 0 the ratio is 0, else if before.norm() is 0 "
         "it is math.inf, else their quotient. Go over model.named_parameters() for the names.",
     ),
@@ -322,6 +324,7 @@ EXERCISE = Exercise(
     section="The update ratio",
     frameworks=("torch",),
     minutes=12,
+    difficulty=3,
     note="A rule of thumb found in many courses wants this ratio near 0.001 per step. Take it as a "
     "place to begin looking: it depends on the optimizer, the schedule and the layer.",
 )

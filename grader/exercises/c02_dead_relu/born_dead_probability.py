@@ -28,6 +28,10 @@ def born_dead_probability(widths):
 
     Returns:
         The probability, a float from 0 to 1, right to four digits also where it is very small.
+
+    Example:
+        >>> round(born_dead_probability((1, 2)), 4)
+        0.625
     """
     log_alive = 0.0
     for width in widths:
@@ -203,6 +207,7 @@ EXERCISE = Exercise(
     section="Born dead",
     frameworks=("torch", "jax"),
     minutes=15,
+    difficulty=3,
     note="This is the risk for one input. To be dead for all inputs at once is rarer, so for a "
     "whole data set the number is an upper bound (Lu et al. 2020).",
 )

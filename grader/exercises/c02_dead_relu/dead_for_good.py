@@ -1,9 +1,6 @@
-"""Dead units that no step of gradient descent can wake (torch).
+"""Dead units that no step of gradient descent can wake (torch)."""
 
-Which units are dead is settled by large biases, so that a case can say who is dead and who is not.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 
@@ -36,6 +33,14 @@ def dead_for_good(model, x):
     Returns:
         List with a bool tensor of shape (H,) for each hidden layer, from the input up: True for a
         unit that is dead for good. The model is left as it was.
+
+    Example:
+        >>> first, second = nn.Linear(1, 2), nn.Linear(2, 2)
+        >>> first.bias.data = second.bias.data = torch.tensor([1.0, -1.0])
+        >>> second.weight.data = torch.zeros(2, 2)
+        >>> model = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Linear(2, 1))
+        >>> [units.tolist() for units in dead_for_good(model, torch.zeros(3, 1))]
+        [[False, True], [False, False]]
     """
     linears = [module for module in model if isinstance(module, nn.Linear)][:-1]
     h, dead = x, []
@@ -141,9 +146,7 @@ def _is_dead(unit: str) -> bool:
     return unit in (DEAD, AT_ZERO)
 
 
-def _compared(
-    seen: Evidence, expected: Evidence, concerns: Callable[[int, str, bool], bool]
-) -> Finding:
+def _compared(seen: Evidence, expected: Evidence, concerns: Part) -> Finding:
     """Compare those units of which `concerns(layer, what the unit is, what is right)` is true."""
     ours, right, off = seen["for good"], expected["for good"], {}
     for layer, (name, row) in enumerate(right.items()):
@@ -243,15 +246,13 @@ believing = beliefs_about(judged)
 BELIEFS = (  # one that shows in two ways is there twice
     believing(
         "Dead is dead for good.",
-        "A dead unit cannot move itself. But the layers below go on learning, and they change "
-        "its inputs.",
+        "A dead unit cannot move itself. But the layers below learn, and change its inputs.",
         "Which numbers of a unit in layer 2 change when layer 1 takes a step?",
         is_fixed=lambda frozen, stopped, i: True,
     ),
     believing(
         "Deeper units can always wake.",
-        "Their inputs must change for that, and layers below that are frozen, or get no "
-        "gradient, change nothing.",
+        "For that their inputs must change. Layers that are frozen, or get no gradient, do not.",
         "Who could move the inputs of layer 2 if layer 1 is frozen?",
         is_fixed=lambda frozen, stopped, i: i == 0,
     ),
@@ -264,15 +265,13 @@ BELIEFS = (  # one that shows in two ways is there twice
     ),
     believing(
         "Only the layer directly below counts.",
-        "With layer 2 frozen and layer 1 trainable, the inputs of layer 3 change all the same, "
-        "through layer 2.",
+        "With layer 2 frozen, what layer 1 learns reaches layer 3 all the same, through layer 2.",
         "Is a frozen layer's output fixed?",
         is_fixed=lambda frozen, stopped, i: (frozen | stopped)[:i][-1:].all(),
     ),
     believing(
         "What is not frozen can move.",
-        "A trainable layer moves only if a gradient arrives. Below a layer whose units are "
-        "all dead none does.",
+        "It moves only if a gradient arrives, and below a layer of dead units none does.",
         "What is the gradient of layer 1 if every unit of layer 2 is dead?",
         is_fixed=lambda frozen, stopped, i: frozen[:i].all(),
     ),
@@ -324,6 +323,7 @@ EXERCISE = Exercise(
     section="Dead for good",
     frameworks=("torch",),
     minutes=25,
+    difficulty=5,
     note="The sentence holds for plain gradient descent on the same data. Other data, augmented "
     "images, momentum left over from before, or weight decay without the bias can wake a unit that "
     "is dead for good here.",

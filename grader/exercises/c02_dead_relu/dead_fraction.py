@@ -30,6 +30,11 @@ def dead_fraction(z):
 
     Raises:
         ValueError: there are no samples or no units, so that no share means anything.
+
+    Example:
+        >>> z = torch.tensor([[-1.0, 2.0, -1.0, math.nan], [0.0, -3.0, -2.0, 1.0]])
+        >>> dead_fraction(z)
+        (0.5, 0.25)
     """
     if z.numel() == 0:
         raise ValueError(f"nothing to judge: z has the shape {tuple(z.shape)}")
@@ -247,6 +252,7 @@ EXERCISE = Exercise(
     section="What a NaN hides",
     frameworks=("torch",),
     minutes=10,
+    difficulty=2,
     note="Dead, alive and void are three answers, and a comparison has only two. Whenever you "
     "count with a comparison, ask what it says of NaN.",
 )

@@ -24,11 +24,17 @@ def find_dead_flax_units(layer, params, activation, loader):
             (N, D) to pre-activations of shape (N, H).
         params: its parameters, a dict with "kernel" and "bias".
         activation: any function of arrays that treats each number by itself: ``jax.nn.relu``, …
-        loader: gives batches (x, y), with x of shape (N, D). The last may be smaller. It may be
-            possible to walk through it only once. There is at least one batch.
+        loader: gives batches (x, y), with x of shape (N, D); y plays no part. The last batch may be
+            smaller. It may be possible to walk through it only once. There is at least one batch.
 
     Returns:
         Bool array of shape (H,), True for a dead unit.
+
+    Example:
+        >>> params = {"kernel": jnp.array([[1.0, 1.0]]), "bias": jnp.array([0.0, -9.0])}
+        >>> loader = [(jnp.array([[-1.0], [-2.0]]), None), (jnp.array([[3.0]]), None)]
+        >>> find_dead_flax_units(linen.Dense(2), params, jax.nn.relu, loader).tolist()
+        [False, True]
     """
     dead = True
     for x, _ in loader:
@@ -151,6 +157,7 @@ EXERCISE = Exercise(
     section="Zero output is not zero derivative",
     frameworks=("jax",),
     minutes=15,
+    difficulty=3,
     note="In JAX the activation is differentiated and the layer is not: there is no graph to cut "
     "and no gradient that could stay behind.",
     twin="find_dead_units",

@@ -26,12 +26,20 @@ def find_dead_units(layer, activation, loader):
             be made of several modules, and it may be frozen.
         activation: any function from a tensor to one of the same shape that treats each number by
             itself and makes a new tensor: ``F.relu``, ``torch.sigmoid``, a ``nn.LeakyReLU()``, …
-        loader: gives batches (x, y), with x of shape (N, D). The last may be smaller. It may be
-            possible to walk through it only once. There is at least one batch.
+        loader: gives batches (x, y), with x of shape (N, D); y plays no part. The last batch may be
+            smaller. It may be possible to walk through it only once. There is at least one batch.
 
     Returns:
         Bool tensor of shape (H,), True for a dead unit. The layer is left as it was, and no
         gradient stays in it.
+
+    Example:
+        >>> layer = nn.Linear(1, 2)
+        >>> layer.weight.data = torch.tensor([[1.0], [1.0]])
+        >>> layer.bias.data = torch.tensor([0.0, -9.0])
+        >>> loader = [(torch.tensor([[-1.0], [-2.0]]), None), (torch.tensor([[3.0]]), None)]
+        >>> find_dead_units(layer, torch.relu, loader).tolist()
+        [False, True]
     """
     dead = True
     for x, _ in loader:
@@ -213,6 +221,7 @@ EXERCISE = Exercise(
     section="Zero output is not zero derivative",
     frameworks=("torch",),
     minutes=15,
+    difficulty=3,
     note="Only the derivative was asked, so the same lines serve for any activation. On real data "
     "say how many samples you looked at: a unit that is dead on 1,000 may wake on the next.",
     twin="find_dead_flax_units",

@@ -1,8 +1,4 @@
-"""Give one dead unit a fresh start, in the weights and in the optimizer's memory (torch).
-
-What the call did is read off both layers and off the optimizer: the numbers that belong to the
-unit, and all others.
-"""
+"""Give one dead unit a fresh start, in the weights and in the optimizer's memory (torch)."""
 
 from copy import deepcopy
 from functools import partial
@@ -45,6 +41,14 @@ def revive_unit(layer, following, unit, incoming, optimizer):
 
     Returns:
         None. The layers and the optimizer are changed in place.
+
+    Example:
+        >>> layer, following = nn.Linear(2, 2), nn.Linear(2, 1)
+        >>> layer.weight.data, following.weight.data = torch.ones(2, 2), torch.ones(1, 2)
+        >>> optimizer = torch.optim.SGD([*layer.parameters(), *following.parameters()])
+        >>> revive_unit(layer, following, 1, torch.tensor([0.5, -0.5]), optimizer)
+        >>> layer.weight.tolist(), following.weight.tolist()
+        ([[1.0, 1.0], [0.5, -0.5]], [[1.0, 0.0]])
     """
     places = [(layer.weight, unit), (layer.bias, unit), (following.weight, (slice(None), unit))]
     with torch.no_grad():
@@ -257,8 +261,7 @@ BELIEFS = (
     ),
     believing(
         "Only the unit's own layer is remembered.",
-        "Its outgoing weights are parameters too. They are 0 now, and an old average would "
-        "move them in the next step.",
+        "Its outgoing weights are 0 now, and an old average would move them in the next step.",
         "How many of the optimizer's parameters hold numbers of this unit?",
         forgotten=lambda places: places[:-1],
     ),
@@ -278,8 +281,7 @@ BELIEFS = (
     ),
     believing(
         "A layer with a new Parameter goes on learning.",
-        "The optimizer still holds the old objects and steps those. The new ones stay as they "
-        "are, for all units.",
+        "The optimizer still holds the old objects and steps those. The new ones never move.",
         "How do you write into the tensor that is there already?",
         prepare=_renew,
     ),
@@ -292,16 +294,14 @@ BELIEFS = (
     ),
     believing(
         "Zeros are a neutral start.",
-        "With zeros on both sides the unit gives 0, and its gradients are 0 on both sides, "
-        "too. It is locked again.",
+        "With zeros on both sides its gradients are 0 on both sides too. It is locked again.",
         "Which gradient could move the incoming weights while the outgoing ones are 0, and "
         "which the outgoing ones while the unit gives 0?",
         fresh=torch.zeros_like,
     ),
     believing(
         "Whoever called takes what comes back.",
-        "Nothing changed in the layers and the optimizer that you were given. If you changed a "
-        "copy, it is gone when the function ends.",
+        "Nothing changed in what you were given. A copy is gone when the function ends.",
         "Which of your lines write into the objects that were passed in?",
         taken=deepcopy,
     ),
@@ -324,6 +324,7 @@ EXERCISE = Exercise(
     section="Reviving one unit",
     frameworks=("torch",),
     minutes=25,
+    difficulty=4,
     note="A unit revived this way learns from its second step on: in the first only its outgoing "
     "weights have a gradient. At the learning rate that killed it, it may soon be dead again.",
 )

@@ -31,6 +31,10 @@ def compare_output_gradients(z, y):
     Returns:
         Tensor of shape (2, N): the gradients of the squared error, then those of the
         cross-entropy. Float32 or float64.
+
+    Example:
+        >>> compare_output_gradients(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.0])).tolist()
+        [[-0.25, 0.25], [-0.5, 0.5]]
     """
     a, rest = torch.sigmoid(z), torch.sigmoid(-z)  # the rest is 1 - a without cancellation
     error = (1 - y) * a - y * rest  # a - y, also where a rounds to 1
@@ -237,6 +241,7 @@ EXERCISE = Exercise(
     section="The loss at a saturated output",
     frameworks=("torch",),
     minutes=15,
+    difficulty=3,
     note="At z = 25 and y = 0 the two differ by ten orders of magnitude. In float32 "
     "F.binary_cross_entropy_with_logits is right there, since it is given z. At y = 1 even its "
     "gradient rounds to 0, where there is nothing left to learn.",

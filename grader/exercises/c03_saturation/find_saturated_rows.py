@@ -31,6 +31,11 @@ def find_saturated_rows(q, k, allowed, delta):
     Returns:
         Boolean tensor of shape (heads, T), True where the row is saturated. ``q``, ``k`` and
         ``allowed`` stay as they are.
+
+    Example:
+        >>> q, k = torch.tensor([[[0.0], [100.0]]]), torch.tensor([[[0.0], [1.0]]])
+        >>> find_saturated_rows(q, k, torch.ones(2, 2, dtype=torch.bool), 0.1).tolist()
+        [[False, True]]
     """
     scores = q @ k.mT / q.shape[-1] ** 0.5
     p = scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
@@ -285,6 +290,7 @@ EXERCISE = Exercise(
     section="Softmax rows and gates",
     frameworks=("torch",),
     minutes=20,
+    difficulty=4,
     note="The sum is 1 minus the sum of p squared, which is the chance that two draws from the row "
     "name different keys. A trained head may be saturated and right: look at when it happened.",
 )

@@ -33,6 +33,11 @@ def find_saturated_units(activation, z, delta):
 
     Raises:
         ValueError: a pre-activation is NaN, whatever the derivative there.
+
+    Example:
+        >>> z = torch.tensor([[0.0, 9.0, -9.0], [9.0, 8.0, -9.0]])
+        >>> find_saturated_units(torch.sigmoid, z, 0.01).tolist()
+        [False, True, True]
     """
     if torch.isnan(z).any():
         raise ValueError("a pre-activation is NaN, so no unit can be judged")
@@ -163,6 +168,7 @@ EXERCISE = Exercise(
     section="Two derivatives that end in zero",
     frameworks=("torch",),
     minutes=15,
+    difficulty=3,
     note="One batch is a small sample: a unit that is flat on all of it may be awake on the next. "
     "paramlock.certificate asks the same question over a whole loader.",
     twin="flag_saturated_units",

@@ -30,6 +30,11 @@ def flag_saturated_units(activation, z, delta):
 
     Raises:
         ValueError: a pre-activation is NaN, whatever the derivative there.
+
+    Example:
+        >>> z = jnp.array([[0.0, 9.0, -9.0], [9.0, 8.0, -9.0]])
+        >>> flag_saturated_units(jax.nn.sigmoid, z, 0.01).tolist()
+        [False, True, True]
     """
     if jnp.isnan(z).any():
         raise ValueError("a pre-activation is NaN, so no unit can be judged")
@@ -140,6 +145,7 @@ EXERCISE = Exercise(
     section="Two derivatives that end in zero",
     frameworks=("jax",),
     minutes=10,
+    difficulty=2,
     note="Under jax.jit the line `if jnp.isnan(z).any()` would fail, since a traced value has no "
     "truth value. Check inputs outside of what you compile.",
     twin="find_saturated_units",

@@ -21,8 +21,7 @@ def predict_saturated_share(activation, x, weight_std, bias_std, delta):
 
     Args:
         activation: ``"sigmoid"`` or ``"tanh"``.
-        x: inputs, float64 tensor of shape (N, D). Rows differ in length; one may be all
-            zeros.
+        x: inputs, float64 tensor of shape (N, D). Rows differ in length; one may be all zeros.
         weight_std: float above 0.
         bias_std: float, 0 for a layer without bias.
         delta: float above 0. It may exceed the largest derivative there is, and then all are
@@ -30,6 +29,12 @@ def predict_saturated_share(activation, x, weight_std, bias_std, delta):
 
     Returns:
         The share, a float from 0 to 1, exact to one part in two thousand, a small one too.
+
+    Example:
+        >>> x = torch.tensor([[3.0, 4.0]], dtype=torch.float64)
+        >>> share = predict_saturated_share("tanh", x, weight_std=0.2, bias_std=0.0, delta=0.42)
+        >>> round(share, 3)
+        0.317
     """
     steepest = {"sigmoid": 0.25, "tanh": 1.0}[activation]
     if delta > steepest:
@@ -255,6 +260,7 @@ EXERCISE = Exercise(
     section="The flat share of a fresh layer",
     frameworks=("torch",),
     minutes=20,
+    difficulty=5,
     note="The formula holds for a fresh layer only. Training correlates weights with inputs, and "
     "then z has no reason to stay normal or centred.",
 )

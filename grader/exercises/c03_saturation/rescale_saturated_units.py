@@ -1,8 +1,4 @@
-"""Bring saturated units back by rescaling their weights, in place (torch).
-
-What a rescale leaves is seen on the layer itself: pre-activations before and after, and whether
-the optimizer's parameters are still the layer's.
-"""
+"""Bring saturated units back by rescaling their weights, in place (torch)."""
 
 import operator
 from typing import Any
@@ -37,6 +33,14 @@ def rescale_saturated_units(layer, x, target):
     Returns:
         Tensor of shape (H,): the number by which each unit's weights were divided, exactly 1
         where nothing was changed.
+
+    Example:
+        >>> layer = torch.nn.Linear(1, 2, bias=False)
+        >>> layer.weight.data = torch.tensor([[8.0], [1.0]])
+        >>> rescale_saturated_units(layer, torch.tensor([[1.0], [-1.0]]), 2.0).tolist()
+        [4.0, 1.0]
+        >>> layer.weight.tolist()
+        [[2.0], [1.0]]
     """
     with torch.no_grad():
         size = layer(x).square().mean(dim=0).sqrt()
@@ -217,8 +221,7 @@ A_PART = (
 )
 NO_BIAS = (
     "Every linear layer has a bias.",
-    "With bias=False the attribute is there and holds None. Layers before a normalisation are "
-    "often built so.",
+    "With bias=False the attribute is there and holds None. Under a BatchNorm that is common.",
     "What is layer.bias of torch.nn.Linear(3, 5, bias=False)?",
 )
 believing = beliefs_about(divided)
@@ -321,6 +324,7 @@ EXERCISE = Exercise(
     section="Keys, measured",
     frameworks=("torch",),
     minutes=20,
+    difficulty=4,
     note="An optimizer with a memory still holds averages of gradients from before the rescale. "
     "With momentum or Adam, clear the state of the units you changed, or take small steps first.",
 )

@@ -38,6 +38,13 @@ def freeze_by_path(model, names):
     Raises:
         KeyError: a name is not the path of a module; a parameter's name is not. The message
             holds the name, and nothing has been frozen.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+        >>> freeze_by_path(model, ("0",))
+        ('0.weight', '0.bias')
+        >>> [parameter.requires_grad for parameter in model.parameters()]
+        [False, False, True, True]
     """
     modules = dict(model.named_modules())
     # Every name is looked up before anything changes; an unknown one raises here.
@@ -116,9 +123,7 @@ def freezes_the_layer(seen: Evidence, expected: Evidence) -> Finding:
     return _freezes(seen, expected)
 
 
-@claim(
-    2, "Which parameters does the module at this path reach?", of_kind("deep"), freezes_the_layer
-)
+@claim(2, "Which parameters does the module reach?", of_kind("deep"), freezes_the_layer)
 def freezes_what_lies_below(seen: Evidence, expected: Evidence) -> Finding:
     """Every parameter below a named module is frozen afterwards, however deep and if tied, too."""
     return _freezes(seen, expected)
@@ -135,9 +140,7 @@ def changes_no_other_flag(seen: Evidence, expected: Evidence) -> Finding:
     return not more, f"frozen as well: {listed(more)}"
 
 
-@claim(
-    2, "What tells what became frozen from what was frozen already?", answered, freezes_the_layer
-)
+@claim(2, "What tells what became frozen from what already was?", answered, freezes_the_layer)
 def returns_what_became_frozen(seen: Evidence, expected: Evidence) -> Finding:
     """The answer names the parameters that became frozen in this call, no name twice."""
     return seen["returned"] == expected["returned"], f"you return {listed(seen['returned'])}"
@@ -232,8 +235,7 @@ BEGINNING = (
 )
 MODULE_FLAG = (
     "module.requires_grad = False freezes a module.",
-    "It gives the module an attribute that nobody reads. The flags of its parameters stay as they "
-    "were.",
+    "It gives the module an attribute that nobody reads. No flag of a parameter changes.",
     "What is it that has a flag requires_grad, the module or something it holds?",
 )
 BEFORE = (
@@ -264,8 +266,7 @@ BELIEFS = (  # one that shows in two ways is there twice
     believing(*MODULE_FLAG, **ON_MODULE, told=lambda model, named, became: []),
     believing(
         "eval() freezes a module.",
-        "It changes how dropout and BatchNorm compute. Every parameter still gets a gradient "
-        "and learns.",
+        "It changes how dropout and BatchNorm compute. Every parameter goes on learning.",
         "Which attribute of a parameter differs before and after eval()?",
         mark=nn.Module.eval,
         **NO_FREEZE,
@@ -286,8 +287,7 @@ BELIEFS = (  # one that shows in two ways is there twice
     ),
     believing(
         "A frozen parameter's old gradient does no harm.",
-        "An optimizer asks whether a gradient is there, not whether one is required. It goes "
-        "on stepping with the old one.",
+        "An optimizer asks for a gradient, not for a flag. It goes on stepping with the old one.",
         "What does optimizer.step() look at to decide whether it skips a parameter?",
         clear=_nothing,
     ),
@@ -324,6 +324,7 @@ EXERCISE = Exercise(
     section="How to prove a freeze",
     frameworks=("torch",),
     minutes=15,
+    difficulty=4,
     note="A BatchNorm below a frozen path still updates its running statistics when it is run in "
     "train mode. They are buffers, and no flag holds a buffer.",
 )

@@ -39,6 +39,12 @@ def freeze_first_dense(seed, x, y, lr):
     Returns:
         Array of shape (3,): the loss before the step, the Euclidean norm of the kernel of
         ``Dense_0`` after the step, and that norm before it. The two norms are equal to the bit.
+
+    Example:
+        >>> x, y = jnp.zeros((2, 3)), jnp.array([1.0, 3.0])
+        >>> loss, after, before = freeze_first_dense(0.0, x, y, 0.1)
+        >>> float(loss), bool(after == before)
+        (5.0, True)
     """
 
     class MLP(linen.Module):
@@ -260,6 +266,7 @@ EXERCISE = Exercise(
     section="Zeroing gradients on a pytree by path",
     frameworks=("jax",),
     minutes=20,
+    difficulty=3,
     note="Equal norms were asked for, yet they prove little: a rotation keeps a norm, too. The "
     "checker watched the step itself. The lesson's section on proof says what else to compare.",
 )

@@ -35,6 +35,14 @@ def freeze_with_labels(optimizer, params, frozen):
         An ``optax.GradientTransformation``. Under it no leaf below a frozen name moves by a single
         bit, whatever its gradient, and the state holds nothing for it. All other leaves train
         exactly as under ``optimizer``.
+
+    Example:
+        >>> params, gradients = ({"body": jnp.ones(2), "head": jnp.ones(2)} for _ in range(2))
+        >>> optimizer = freeze_with_labels(optax.sgd(0.5), params, ("body",))
+        >>> updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+        >>> stepped = optax.apply_updates(params, updates)
+        >>> stepped["body"].tolist(), stepped["head"].tolist()
+        ([1.0, 1.0], [0.5, 0.5])
     """
     labels = {name: "frozen" if name in frozen else "trainable" for name in params}
     return optax.partition({"trainable": optimizer, "frozen": optax.set_to_zero()}, labels)
@@ -256,6 +264,7 @@ EXERCISE = Exercise(
     section="Labels, masks and the order of a chain",
     frameworks=("jax",),
     minutes=20,
+    difficulty=4,
     twin="take_frozen_step",
     note="optax.selective_transform does the same with a tree of truth values, True for frozen. "
     "With partition the frozen labels can train later, each with an optimizer of its own.",

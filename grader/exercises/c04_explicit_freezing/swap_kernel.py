@@ -34,6 +34,14 @@ def swap_kernel(params, path, kernel):
         KeyError: ``path`` leads nowhere, to an array or past one, or to a dict without a kernel of
             its own. The message holds each key of ``path``.
         ValueError: ``kernel`` has another shape. The message holds both shapes.
+
+    Example:
+        >>> params = {"Dense_0": {"kernel": jnp.array([[1.0, 2.0]]), "bias": jnp.array([3.0, 4.0])}}
+        >>> swapped = swap_kernel(params, ("Dense_0",), jnp.array([[5.0, 6.0]]))["Dense_0"]
+        >>> swapped["kernel"].tolist(), swapped["bias"].tolist()
+        ([[5.0, 6.0]], [3.0, 4.0])
+        >>> params["Dense_0"]["kernel"].tolist()
+        [[1.0, 2.0]]
     """
     place = (*path, "kernel")
     leaves = jax.tree_util.tree_leaves_with_path(params)
@@ -238,6 +246,7 @@ EXERCISE = Exercise(
     section="Zeroing gradients on a pytree by path",
     frameworks=("jax",),
     minutes=15,
+    difficulty=3,
     note="The tree you returned shares its untouched arrays with the one you were given. That is "
     "safe: JAX arrays never change. Dicts do, so it is the dicts on the way that must be new.",
 )

@@ -41,6 +41,15 @@ def take_frozen_step(below, frozen, above, optimizer, x, loss):
         them: in train mode, on the gradient of this loss alone, with the whole of ``frozen`` in
         eval mode. The flags, gradients and mode of ``frozen`` are yours to change. The optimizer
         still holds every parameter: whoever makes ``frozen`` trainable again can go on with it.
+
+    Example:
+        >>> net = nn.Sequential(*(nn.Linear(1, 1, bias=False) for _ in range(3)))
+        >>> for layer in net:
+        ...     layer.weight.data = torch.ones(1, 1)
+        >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+        >>> take_frozen_step(*net, optimizer, torch.ones(1, 1), torch.sum)
+        >>> [layer.weight.item() for layer in net]
+        [0.5, 1.0, 0.5]
     """
     frozen.requires_grad_(False)
     frozen.eval()
@@ -166,10 +175,6 @@ def stepped(
     last(whole, x, optimizer)
 
 
-def _look(whole: nn.Module, x: torch.Tensor, *others: Any) -> None:
-    whole(x)
-
-
 def _clear_to_zeros(optimizer: Optimizer) -> None:
     optimizer.zero_grad(set_to_none=False)
 
@@ -188,14 +193,10 @@ def _with(**settings: Any) -> Part:
     return lambda optimizer, *parts: optimizer.param_groups[0].update(settings) or optimizer
 
 
-def _learning(*parts: nn.Module) -> list[nn.Parameter]:
-    return [parameter for part in parts for parameter in part.parameters()]
-
-
 def _rebuilt(optimizer: Any, *parts: nn.Module) -> Optimizer:
     kept = ("lr", "betas", "eps", "momentum", "weight_decay")
     settings = {key: value for key, value in optimizer.param_groups[0].items() if key in kept}
-    return type(optimizer)(_learning(*parts), **settings)
+    return type(optimizer)(nn.ModuleList(parts).parameters(), **settings)
 
 
 SKIPS = (
@@ -230,8 +231,6 @@ LOOKING = (
     "running statistics of BatchNorm, so those of `below` moved twice in each step.",
     "Which value that your step computes anyway could you look at?",
 )
-
-
 believing = beliefs_about(stepped)
 BELIEFS = (  # one that shows in two ways is there twice
     believing(*SKIPS, clear=_nothing, last=_clear_now),
@@ -270,9 +269,9 @@ BELIEFS = (  # one that shows in two ways is there twice
             module.train(not isinstance(module, nn.BatchNorm1d)) for module in frozen.modules()
         ],
     ),
-    believing(*LOOKING, first=_look),
+    believing(*LOOKING, first=lambda whole, x: whole(x)),
     believing(*LOOKING, first=lambda whole, x: (whole[1].eval(), whole(x))),
-    believing(*LOOKING, last=_look),
+    believing(*LOOKING, last=lambda whole, x, optimizer: whole(x)),
     believing(
         "With a frozen part in it, the whole network belongs in eval mode.",
         "The BatchNorm of the trainable parts then stops following its data, and its layers are "
@@ -299,7 +298,9 @@ BELIEFS = (  # one that shows in two ways is there twice
         "You took the part out of the optimizer. It gets gradients later on, and nobody takes "
         "a step with them.",
         "How would the optimizer learn that a parameter is to be trained again?",
-        to_use=lambda optimizer, *parts: _with(params=_learning(*parts))(optimizer),
+        to_use=lambda optimizer, *kept: _with(params=[*nn.ModuleList(kept).parameters()])(
+            optimizer
+        ),
     ),
 )
 
@@ -315,13 +316,13 @@ EXERCISE = Exercise(
         "The gradient has to pass through `frozen` to reach `below`. Mark the parameters of "
         "`frozen`, not the tensors that run through it. Its buffers are another matter: see the "
         "lesson's section on BatchNorm.",
-        "Flags and eval mode of `frozen` first. Then clear all gradients to None, then backward(), "
-        "then step().",
+        "Flags and eval mode of `frozen`; then all gradients to None; then backward() and step().",
     ),
     lesson="04_explicit_freezing",
     section="What still moves a frozen layer",
     frameworks=("torch",),
     minutes=20,
+    difficulty=4,
     twin="freeze_with_labels",
     note="zero_grad() sets gradients to None since PyTorch 2.0; before, it filled them with zeros, "
     "and this step moved the frozen part. A later model.train() puts the frozen BatchNorm back "

@@ -21,7 +21,7 @@ from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs
 def train_head(model, optimizer, batches):
     """Train the head of a model and leave its body as it is, BatchNorm's statistics included.
 
-    ``model(x)`` is ``model.head(model.body(x))``, with a BatchNorm in the body and mostly one in
+    ``model(x)`` is ``model.head(model.body(x))``, with a BatchNorm in the body and perhaps one in
     the head. The body is frozen: it computes what it computes at inference, and neither a parameter
     nor a running statistic of it moves by a single bit. The head trains in the ordinary way: a
     BatchNorm in it normalises by the batch and collects statistics.
@@ -30,10 +30,20 @@ def train_head(model, optimizer, batches):
         model: ``nnx.Module`` with the sub-modules ``body`` and ``head``, trained in place. It may
             come in training or in evaluation mode.
         optimizer: an ``optax.GradientTransformation``, perhaps with momentum and weight decay. It
-            goes over the parameters of the head, in one run through all batches.
+            steps the parameters of the head; its memory lasts from the first batch to the last.
         batches: list of pairs ``(x, y)`` of float32 arrays, both of shape (N, 4); N may differ from
             pair to pair. Each pair makes one step, in order, on the mean of the squared differences
             of ``model(x)`` and ``y``.
+
+    Example:
+        >>> class Net(nnx.Module):
+        ...     def __call__(self, x):
+        ...         return self.head(self.body(x))
+        >>> model, rngs = Net(), nnx.Rngs(0)
+        >>> model.body, model.head = nnx.BatchNorm(4, rngs=rngs), nnx.Linear(4, 4, rngs=rngs)
+        >>> train_head(model, optax.sgd(0.5), [(jnp.zeros((2, 4)), jnp.ones((2, 4)))])
+        >>> model.body.var.tolist(), model.head.bias.tolist()
+        ([1.0, 1.0, 1.0, 1.0], [0.25, 0.25, 0.25, 0.25])
     """
     trainable = nnx.All(nnx.Param, nnx.PathContains("head"))
     run = nnx.Optimizer(model, optimizer, wrt=trainable)
@@ -308,6 +318,7 @@ EXERCISE = Exercise(
     section="BatchNorm moves without a gradient",
     frameworks=("jax",),
     minutes=25,
+    difficulty=5,
     note="Whoever calls model.train() after you, say at the start of the next epoch, wakes the "
     "body's BatchNorm again. In a loop of your own put body.eval() right after it.",
 )

@@ -31,6 +31,12 @@ def trainable_fraction(model):
     Raises:
         ZeroDivisionError: the model has no parameters, or none with a number in it. A ValueError
             that says so is as good.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
+        >>> frozen = model[0].requires_grad_(False)
+        >>> trainable_fraction(model)
+        0.25
     """
     trainable = total = 0
     for parameter in model.parameters():  # a shared one comes once
@@ -224,6 +230,7 @@ EXERCISE = Exercise(
     section="What freezing saves",
     frameworks=("torch",),
     minutes=10,
+    difficulty=2,
     note="A fraction of parameters is no fraction of time. The forward pass runs through frozen "
     "layers as before, and a trainable layer near the input makes the backward pass go through all "
     "that lies above it.",

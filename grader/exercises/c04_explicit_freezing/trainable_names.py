@@ -25,11 +25,7 @@ def trainable_names(model):
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
-        >>> model[0].requires_grad_(False)
-        Sequential(
-          (0): Linear(in_features=2, out_features=3, bias=True)
-          (1): Linear(in_features=3, out_features=1, bias=True)
-        )
+        >>> frozen = model[0].requires_grad_(False)
         >>> trainable_names(model)
         ['1.weight', '1.bias']
     """

@@ -17,8 +17,8 @@ from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs
 def what_moved(model, step):
     """Run one step and name every parameter and buffer that it moved.
 
-    A parameter or buffer has moved if the model holds at least one other number in it after the
-    step than before, however little the two differ. A NaN where none was is another number, and so
+    A parameter or buffer has moved if at least one of its numbers is another after the step than
+    before, however little the two differ. A NaN where none was is another number, and so
     is a number where a NaN was; a NaN where one was already is not. What a step moves and puts back
     has not moved. (0.0 and -0.0 may count as one number or as two.)
 
@@ -31,6 +31,11 @@ def what_moved(model, step):
     Returns:
         Tuple or list of the names of what moved, as ``model.state_dict()`` spells them, in any
         order. The model is left as the step left it.
+
+    Example:
+        >>> model = nn.BatchNorm1d(1)
+        >>> what_moved(model, lambda: model(torch.ones(2, 1)))
+        ('running_mean', 'running_var', 'num_batches_tracked')
     """
     before = {name: value.clone() for name, value in model.state_dict().items()}
     step()
@@ -283,6 +288,7 @@ EXERCISE = Exercise(
     section="How to prove a freeze",
     frameworks=("torch",),
     minutes=15,
+    difficulty=3,
     note="state_dict() leaves out buffers that are registered with persistent=False. If a model "
     "has some, look at named_buffers() too. And one step proves one step: what drifts with a warm "
     "optimizer may show only over several.",

@@ -35,6 +35,14 @@ def zero_kernel(params, path):
     Raises:
         KeyError: ``path`` leads nowhere, to an array or past one, or to a dict without a kernel of
             its own. The message holds each key of ``path``.
+
+    Example:
+        >>> params = {"Dense_0": {"kernel": jnp.array([[1.0, 2.0]]), "bias": jnp.array([3.0, 4.0])}}
+        >>> cleared = zero_kernel(params, ("Dense_0",))["Dense_0"]
+        >>> cleared["kernel"].tolist(), cleared["bias"].tolist()
+        ([[0.0, 0.0]], [3.0, 4.0])
+        >>> params["Dense_0"]["kernel"].tolist()
+        [[1.0, 2.0]]
     """
     place = (*path, "kernel")
     leaves = jax.tree_util.tree_leaves_with_path(params)
@@ -202,6 +210,7 @@ EXERCISE = Exercise(
     section="Zeroing gradients on a pytree by path",
     frameworks=("jax",),
     minutes=15,
+    difficulty=3,
     note="The same map over a tree of gradients is how a layer is frozen: there the zeros say "
     "'do not move', here they say 'forget'.",
 )
