@@ -1,4 +1,4 @@
-"""What there is to do: each exercise with its lab, points, claims, beliefs and hints."""
+"""What there is to do: each exercise with its lab, difficulty, claims, beliefs and hints."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Row(msgspec.Struct):
     lab: str
     frameworks: list[str]
     minutes: int
+    difficulty: int
     points: int
     claims: list[str]
     misconceptions: list[str]
@@ -38,6 +39,7 @@ def _row(exercise: Exercise) -> Row:
         lab=exercise.lesson,
         frameworks=list(exercise.frameworks),
         minutes=exercise.minutes,
+        difficulty=exercise.difficulty,
         points=exercise.points,
         claims=[claim.expects for claim in exercise.claims],
         misconceptions=list(dict.fromkeys(m.belief for m in exercise.misconceptions)),
@@ -50,5 +52,7 @@ def as_table(rows: Sequence[Row]) -> str:
     """One line an exercise."""
     width = max(len(row.name) for row in rows)
     return "\n".join(
-        f"{row.lab}  {row.name:{width}}  {row.points:2} points  {row.title}" for row in rows
+        f"{row.lab}  {row.name:{width}}  {row.points:2} points  difficulty {row.difficulty}  "
+        f"{row.title}"
+        for row in rows
     )

@@ -43,11 +43,6 @@ def attempt(candidate: Candidate, *arguments: Any) -> tuple[Any, Exception | Non
         return None, error
 
 
-def error_name(error: Exception) -> str:
-    """The error's class; any kind of ValueError is one."""
-    return "ValueError" if isinstance(error, ValueError) else type(error).__name__
-
-
 def always(expected: Evidence) -> bool:
     """The condition of a claim that applies to every case."""
     return True
@@ -80,10 +75,6 @@ class Claim:
     @property
     def expects(self) -> str:
         return inspect.cleandoc(self.holds.__doc__ or "")
-
-    def applies(self, expected: Evidence) -> bool:
-        """Whether a case decides the claim; the reference's evidence on that case says so."""
-        return self.when(expected) and self.holds(expected, expected) is not None
 
 
 def claim(
@@ -144,8 +135,8 @@ class Exercise:
     """An exercise. Its name is the reference's, and the reference's docstring is the task.
 
     `lesson` is the stem shared by lesson, lab and solution; `section` a heading in that lesson.
-    `difficulty` is a number from 1, for a first exercise of five minutes, to 5. `note` is shown
-    after a pass. `twin` names the exercise that is the same in the other framework.
+    `difficulty` is a number from 1, for the first exercise of a lab, to 5, for its hardest. `note`
+    is shown after a pass. `twin` names the exercise that is the same in the other framework.
 
     Claims and misconceptions are those that stand in the reference's module under a name, alone or
     in a tuple, in the order in which they stand there; those lent by an instrument stand where the
@@ -159,8 +150,8 @@ class Exercise:
     section: str
     frameworks: Sequence[str]
     minutes: int
+    difficulty: int
     note: str
-    difficulty: int = 0
     observe: Callable[[Candidate, Inputs], Evidence] = call
     twin: str | None = None
     claims: Sequence[Claim] = ()

