@@ -24,7 +24,7 @@
 #
 # **Minutes:** 45. **It rests on** Python, the chain rule, matrix products, and a first meeting with
 # PyTorch. Where you see *Predict*, keep a guess before you run on. A wrong guess is the useful
-# kind. [Further on](01_gradient_vanishing_deeper.ipynb), optional: three papers redone at laptop
+# kind. [Further on](01_gradient_vanishing_deeper.ipynb), optional: two papers redone at laptop
 # scale, and bfloat16 as a lock.
 
 # %% tags=["fold"]
@@ -240,7 +240,8 @@ table = {
     for i, n_var in N_VAR.items()
 }
 
-# %%
+# %% tags=["fold"]
+# The answer: measured and predicted factors.
 level = {f"{a}, {i}": abs(measured - 1) for (a, i), (measured, _) in table.items()}
 asked = ["sigmoid, He", "tanh, He", "ReLU, Glorot", "ReLU, He"]
 predict.measured("keeps", min(asked, key=level.get))
@@ -265,11 +266,7 @@ assert table["tanh", "He"][0] > 1.02
 # **Why.** For ReLU the roots are $\sqrt{1/6} = 0.41$, $\sqrt{1/2} = 0.71$ and 1; for the naive
 # sigmoid $\sqrt{1/48} = 0.14$. Beyond $n \operatorname{Var} w$ the formula needs only the mean
 # square of $\sigma'$, and it is off by 2 % at most. Under He tanh is above 1: its signal *grows*.
-# And factors multiply: 0.7 looks harmless, and 30 layers of it leave a fifty-thousandth.
-
-# %%
-for f in (0.14, 0.41, 0.7, 0.95, 1.05):
-    print(f"{f} to the 30th: {f**30:.1g}")
+# Factors multiply: 0.7 looks harmless, and 30 layers of it leave $0.7^{30} = 2 \cdot 10^{-5}$.
 
 # %% [markdown]
 # Move the sliders. Dots are measured, the dotted line is the formula with $E[\sigma'^2]$ from the
@@ -400,7 +397,8 @@ assert [name for name, (up, down) in stds.items() if abs(up - down) < 0.01] == [
 # The norm runs over all entries: the root of the sum of all squares. Norms of parts do not add,
 # their squares do. A parameter with no gradient (`None`) counts as zeros.
 
-# %%
+# %% tags=["fold"]
+# Gradient norms of the seven matrices, and what part of the whole each is.
 norms_1000 = np.array([g.double().norm() for g in weight_gradients(patient, scale=1000.0)])
 shares_1000 = norms_1000 / np.linalg.norm(norms_1000)
 rows = [norms, shares, norms_1000, shares_1000]
@@ -772,13 +770,11 @@ claims.band("22 layers, errors under He, mean", wrong["He"].mean(), high=0.7)
 
 # %% [markdown]
 # Guessing gets 90 % wrong. Under Glorot's rule most of what is there to learn is not learnt, under
-# He's a good part is. In the paper 22 layers learnt under both rules, faster under theirs, and 30
-# stalled under Glorot's; its networks were convolutional and trained far longer. The order is the
-# paper's, the depth at which it bites is ours.
+# He's a good part is. In the paper 22 convolutional layers learnt under both rules, faster under
+# theirs, and 30 stalled under Glorot's. The order is the paper's, the depth at which it bites ours.
 #
 # Two more limits. A norm grows with the number of entries, so a bias of 10 numbers beside a matrix
-# of a million can look locked. And one batch is one sample: average the gradient over the data
-# before you call a part locked.
+# of a million can look locked. And one batch is one sample: average over the data first.
 #
 # ## Recurrent networks and their horizon
 #
@@ -977,20 +973,21 @@ claims.band("BatchNorm, W1 beside the top", start["BatchNorm"][0] / start["Batch
 # 0.1 to 0; "x 10" and "x 100" multiply that rate, the latter for all layers but the last, and
 # "warm-up" raises it from 0 over the first epoch.
 
-# %%
+# %% tags=["fold"]
+# The row of the library's table, paramlock.unlocking.measured.
 quoted = PLANTED["vanishing"]
-for names in (
-    ["none", "warm-up", "rate x 10", "layer-wise x 100"],
-    ["Adam", "BatchNorm", "healthy"],
-):
-    print("accuracy:", *(f"{name} {quoted[name]:.2f}  " for name in names))
+names = ["none", "warm-up", "rate x 10", "layer-wise x 100", "Adam", "BatchNorm", "healthy"]
+opened = ["" if quoted[name] > 0.6 else "vanishing" for name in names]
+accuracies = [f"{quoted[name]:.2f}" for name in names]
+title = "No rate opens a vanishing gradient, BatchNorm does"
+figures.show_table(title, ["accuracy"], names, [accuracies], [opened], "Means over 3 seeds.")
 
 # %% tags=["claim"]
 assert max(quoted[n] for n in ("none", "warm-up", "rate x 10", "layer-wise x 100")) < 0.12
 assert quoted["Adam"] < 0.3 < 0.6 < quoted["healthy"] < quoted["BatchNorm"]
 
 # %% [markdown]
-# No rate in this table opens the lock (guessing gives 0.1). The likely reason: the gradient of W1
+# Guessing gives 0.1. The likely reason: the gradient of W1
 # is $10^5$ times smaller than that of W7, so it would need a rate of its own $10^5$ times as high,
 # not 10 or 100 times. "Healthy" has two layers.
 #
