@@ -18,7 +18,7 @@ LESSONS = {
     "batchnorm": "lessons/04_explicit_freezing",
     "unreached": "lessons/07_lock_cascades",
     "idle": "lessons/04_explicit_freezing",
-    "rounding": "lessons/01_gradient_vanishing",
+    "rounding": "lessons/01_gradient_vanishing_deeper",
     "pruned": "lessons/05_pruning",
     "held": "lessons/06_fisher_importance",
     "dead": "lessons/02_dead_relu",

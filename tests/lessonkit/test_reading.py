@@ -7,9 +7,9 @@ from lessonkit import reading
 from paramlock import KINDS
 
 LESSONS = {
-    "01_gradient_vanishing", "02_dead_relu", "03_saturation", "04_explicit_freezing",
-    "05_pruning", "06_fisher_importance", "07_lock_cascades", "08_unlocking", "09_transfer",
-    "10_frozen_networks",
+    "01_gradient_vanishing", "01_gradient_vanishing_deeper", "02_dead_relu", "03_saturation",
+    "04_explicit_freezing", "05_pruning", "06_fisher_importance", "07_lock_cascades",
+    "08_unlocking", "09_transfer", "10_frozen_networks",
 }  # fmt: skip
 
 PROGRAM = """
