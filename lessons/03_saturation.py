@@ -689,8 +689,8 @@ assert round(z.std(correction=0).item(), 1) == 0.1 and slope(torch.tanh, z).max(
 # network: three epochs of gradient descent on batches of 32, at a rate that falls from 0.1 to 0
 # unless the key says otherwise; means over three seeds. Warm-up raises the rate over the first
 # epoch. "rate x 10" is ten times the rate for all layers, "layer-wise x 100" a hundred times for
-# the hidden layers alone, "Adam" has a rate of 0.001. `paramlock.remedies` finds, for each lock of a
-# certificate, what was measured against it. A key *opens* the lock if it wins back nine tenths of
+# the hidden layers alone, "Adam" has a rate of 0.001. `paramlock.remedies` finds, for each lock of
+# a certificate, what was measured against it. A key *opens* the lock if it wins back nine tenths of
 # the accuracy that the lock costs.
 
 # %%
@@ -833,9 +833,10 @@ print(f"smaller by about {100 * round(shrunk / 100)}; 30 squared is {30**2}")
 assert abs(shrunk / 900 - 1) < 0.05
 
 # %% [markdown]
-# **Why.** By $c^2$; not quite 900, because BatchNorm adds a small number to the variance. One lock is traded for another: the units are awake, and the weights are too heavy to
-# turn. The row "BatchNorm, x 900" tests that: with the rate multiplied by $c^2$ for the hidden
-# weights, the network not only catches up, it passes the healthy one.
+# **Why.** By $c^2$; not quite 900, because BatchNorm adds a small number to the variance. One lock
+# is traded for another: the units are awake, and the weights are too heavy to turn. The row
+# "BatchNorm, x 900" tests that: with the rate multiplied by $c^2$ for the hidden weights, the
+# network not only catches up, it passes the healthy one.
 #
 # ### Flat by learning
 #
@@ -887,10 +888,10 @@ claims.band("learned: accuracy", accuracy(switches), low=0.85)
 claims.band("born: accuracy", accuracy(stuck), high=0.85)
 
 # %% [markdown]
-# **Why.** A unit that has learned to tell images apart is a switch: on for some, off for others, and
-# flat on many. This layer became so while it learned. Flatness before anything is learned is the
-# lock. So look early. There is no sharp line; the certificate reports a lock from a flat share of a
-# half on, or where single units are flat on all the data.
+# **Why.** A unit that has learned to tell images apart is a switch: on for some, off for others,
+# and flat on many. This layer became so while it learned. Flatness before anything is learned is
+# the lock. So look early. There is no sharp line; the certificate reports a lock from a flat share
+# of a half on, or where single units are flat on all the data.
 #
 # ## Check yourself
 
