@@ -578,7 +578,7 @@ axes.semilogy(layers, shares, "v", color=COLOURS["vanishing"], label="relative g
 axes.semilogy(layers, ratios["SGD"], **ARMS[1], label="update ratio, SGD, 20 steps at 0.1")
 axes.semilogy(layers, ratios["Adam"], **ARMS[0], label="update ratio, Adam, 20 steps at 0.01")
 axes.set(xticks=layers)
-axes.legend(loc="lower right")
+axes.legend(loc=(0.02, 0.5))
 alt = """Relative gradient and update ratio by layer. The relative gradient rises from 1e-5 to 1 and
 the update ratio of SGD rises with it; that of Adam stays above 0.1 in all layers."""
 figures.show(figure, alt)
@@ -994,6 +994,7 @@ assert quoted["Adam"] < 0.3 < 0.6 < quoted["healthy"] < quoted["BatchNorm"]
 # ## Check yourself
 
 # %%
+# Question 1, with its answers.
 selfcheck = SelfCheck("01_gradient_vanishing")
 selfcheck.number(
     "leaky",
@@ -1008,6 +1009,7 @@ selfcheck.number(
 )
 
 # %%
+# Question 2, with its answers.
 selfcheck.number(
     "parts",
     "Layer A has gradient norm 3, layer B 4, no other has one. What is the relative gradient of A?",
@@ -1040,6 +1042,7 @@ selfcheck.choice(
 )
 
 # %%
+# Question 4, with its answers.
 selfcheck.order(
     "optimizers",
     "W1 has a relative gradient of 1e-5. Order by how far it moves in a step, least first.",

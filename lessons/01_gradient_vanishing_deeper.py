@@ -466,6 +466,7 @@ assert moved > 0.9
 # ## Check yourself
 
 # %%
+# Question 1, with its answers.
 selfcheck = SelfCheck("01_gradient_vanishing_deeper")
 selfcheck.choice(
     "memory",
@@ -481,6 +482,7 @@ selfcheck.choice(
 )
 
 # %%
+# Question 2, with its answers.
 selfcheck.number(
     "steps",
     "An orthogonal matrix times 0.9, no tanh. After how many steps is the Jacobian below 0.001?",
@@ -492,6 +494,7 @@ selfcheck.number(
 )
 
 # %%
+# Question 3, with its answers.
 selfcheck.order(
     "stuck",
     "Order by the share of weights that twenty steps leave unmoved, fewest first.",
