@@ -96,10 +96,15 @@ def compared(cell: NotebookNode) -> str:
         output.get("text") or {k: v for k, v in output.data.items() if not k.startswith("image/")}
         for output in cell.outputs
     ]
-    text = "".join(part if isinstance(part, str) else json.dumps(part) for part in shown)
+    text = "".join(part if isinstance(part, str) else _sorted(part) for part in shown)
     for pattern, word in _left_out():
         text = re.sub(pattern, word, text)
     return text
+
+
+def _sorted(forms: dict[str, str]) -> str:
+    """A file lists the forms of an output by name, a fresh run as they came."""
+    return json.dumps(forms, sort_keys=True)
 
 
 @cache

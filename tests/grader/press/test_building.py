@@ -2,9 +2,10 @@
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from grader.checking import registry
-from grader.press import building, links, targets, weave
+from grader.press import building, executing, links, targets, weave
 from grader.press.release import ReleaseError, _write_notebook, release
 
 LESSON = """# %% [markdown]
@@ -123,6 +124,16 @@ def test_another_fold_is_a_difference(tmp_path):
     weave.weave(target)
     target.source.write_text(target.source.read_text().replace("# %%", '# %% tags=["fold"]'))
     assert weave.differences(target) == ["lessons/02_small.ipynb differs from 02_small.py"]
+
+
+def test_an_output_read_from_a_file_is_what_was_written(tmp_path):
+    """The file lists its forms by name."""
+    forms = {"text/plain": "one", "text/html": "<b>one</b>"}
+    cell = new_code_cell("one", outputs=[new_output("display_data", forms)])
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "one.ipynb")
+    (again,) = nbformat.read(tmp_path / "one.ipynb", as_version=4).cells
+    assert list(again.outputs[0].data) != list(forms)
+    assert executing.compared(again) == executing.compared(cell)
 
 
 def test_a_section_is_followed_by_links_to_what_practises_it(tmp_path):
