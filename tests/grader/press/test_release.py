@@ -12,6 +12,7 @@ from grader.__main__ import main
 from grader.checking import registry
 from grader.harvesting import views
 from grader.press.release import ReleaseError, release, without_answers
+from grader.press.specification import specification
 from tests.answers import typed
 
 TRAINABLE = "grader/exercises/c04_explicit_freezing/trainable_fraction.py"
@@ -45,12 +46,17 @@ def test_no_reference_and_no_specimen_is_left(edition):
     }
     for name in registry.names():
         exercise = registry.find(name)
-        stub = pairs_of_lines(without_answers(exercise))
-        assert pairs_of_lines(inspect.getsource(exercise.reference)) - stub
+        given = pairs_of_lines(without_answers(exercise)) | pairs_of_lines(task(exercise))
+        assert pairs_of_lines(inspect.getsource(exercise.reference)) - given
         for function in [exercise.reference, *wrong_code(exercise)]:
-            telling = pairs_of_lines(inspect.getsource(function)) - stub
+            telling = pairs_of_lines(inspect.getsource(function)) - given
             holders = {file for file, pairs in left.items() if telling & pairs}
             assert not holders, function.__name__
+
+
+def task(exercise):
+    """What a lab says of it; its example stands there as it stands in the reference."""
+    return specification(exercise.reference.__doc__)
 
 
 def wrong_code(exercise):
