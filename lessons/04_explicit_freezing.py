@@ -1123,8 +1123,8 @@ for name, widths in nets.items():
 # frozen little more than the forward pass remains: here 0.38, in large nets near a third. Frozen
 # from above, the signal must still cross every frozen layer, and only the gradients for the weights
 # are saved. In *funnel* nearly all of the cost sits in the highest layer: frozen, it saves a third
-# of that, and the lowest two save nothing, because they cost nothing. So "freeze the lower half" is
-# no rule. Ask where the cost is, and what lies below it.
+# of that. The lowest two save next to nothing, because they cost next to nothing. So "freeze the
+# lower half" is no rule. Ask where the cost is, and what lies below it.
 #
 # Memory has its own rule. For the backward pass, autograd keeps tensors that the forward pass
 # computed, the *activations*. `saved_tensors_hooks` shows them. Adam holds two numbers for each
