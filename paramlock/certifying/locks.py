@@ -40,7 +40,7 @@ _ROWS = (
     Kind(
         "frozen", *look("frozen"),
         "declared frozen: no gradient is computed for the parameters",
-        "a decision: requires_grad = False, a label, a filter",
+        "a decision: requires_grad off, a label, a filter",
         "trainable flag off",
         "not by training; by you, at any time",
         "unfreeze it, and hand its parameters to the optimizer",

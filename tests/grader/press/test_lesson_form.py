@@ -1,6 +1,6 @@
 """The laws of a lesson's form: what is asked, measured, checked, folded and claimed.
 
-They are held by the lessons named here; each is shown to fail on a small source that breaks it.
+All lessons hold them; each is shown to fail on a small source that breaks it.
 """
 
 import ast
@@ -14,11 +14,11 @@ from grader.checking.cited import read
 from grader.press import bands, building, targets, weave
 from lessonkit.predict import TITLE
 
-IN_FORM: list[str] = []
-"""The lessons that have this form. Those that do not are still to be moved."""
-
 TARGETS = {target.source.stem: target for target in targets.targets() if target.is_lesson}
-each_lesson = pytest.mark.parametrize("stem", IN_FORM)
+RECORDED = ["00_welcome", "03_saturation"]
+"""The lessons whose bands are recorded; those of the others are still to be."""
+
+each_lesson = pytest.mark.parametrize("stem", TARGETS)
 
 ASKING = {"number", "choice", "order"}
 QUESTIONS = 5
@@ -144,7 +144,7 @@ def test_its_outputs_tell_numbers_and_no_answer_early(stem):
     assert list(tells(nbformat.read(TARGETS[stem].notebook, as_version=4))) == []
 
 
-@each_lesson
+@pytest.mark.parametrize("stem", RECORDED)
 def test_its_claims_are_recorded_and_hold_with_room(stem):
     record = bands.stored(TARGETS[stem])
     assert all(len(row["values"]) == len(bands.SHIFTS) == 10 for row in record["bands"].values())
