@@ -299,7 +299,7 @@ def put_everything_back(model: nn.Module, optimizer: Optimizer) -> dict[str, flo
 
 
 @belief(
-    "optimizer.step() is about the parameter at hand.",
+    "A step of the optimizer is about the parameter at hand.",
     "It moves all parameters it holds, each time it is called.",
     "How often does step() run in your loop?",
 )

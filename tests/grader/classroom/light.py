@@ -65,6 +65,7 @@ EXERCISE = Exercise(
     section="Doubling",
     frameworks=("torch",),
     minutes=1,
+    difficulty=1,
     note="Halving is the way back.",
 )
 

@@ -26,8 +26,9 @@ def run_at(level, *arguments):
 
 
 MOVE_SLIDERS = """
+import gc
 from lessonkit.explore import Experiment
-for _each in [value for value in list(vars().values()) if isinstance(value, Experiment)]:
+for _each in [value for value in gc.get_objects() if isinstance(value, Experiment)]:
     print(len({_each.try_values(**values).png for values in _each.settings()}))
 """
 
@@ -41,7 +42,7 @@ def test_stored_outputs_hold_at_another_level_and_sliders_answer(label):
     for old, new in zip(stored, again[:-1], strict=True):
         assert executing.compared(old) == executing.compared(new), old.source
     pictures = [int(count) for output in again[-1].outputs for count in output.text.split()]
-    assert pictures or not label.startswith("lessons/")
+    assert pictures or not label.startswith("lessons/") or "_deeper" in label
     assert all(count > 1 for count in pictures), "moving a slider changes nothing"
 
 
