@@ -44,10 +44,14 @@ def test_its_links_lead_to_the_lesson(page, course):
 
 @pytest.mark.parametrize("stem", [path.stem for path in sorted((ROOT / "lessons").glob("*.ipynb"))])
 def test_a_lesson_runs_and_its_slider_changes_the_figure(page, course, picture, stem):
+    """What goes deeper need not have one."""
     open_notebook(page, course, f"lessons/{stem}.ipynb")
     run_all(page)
     assert page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
-    experiment = page.locator(".paramlock-explore").first
+    experiments = page.locator(".paramlock-explore")
+    if stem.endswith("_deeper") and not experiments.count():
+        return
+    experiment = experiments.first
     experiment.scroll_into_view_if_needed()
     slider, shown = experiment.locator("input[type=range]").first, experiment.locator("img")
     before, words = shown.get_attribute("src"), shown.get_attribute("alt")
@@ -56,7 +60,7 @@ def test_a_lesson_runs_and_its_slider_changes_the_figure(page, course, picture, 
     page.keyboard.press("End")
     expect(shown).not_to_have_attribute("src", before)
     expect(shown).not_to_have_attribute("alt", words)
-    expect(experiment.get_by_role("status")).to_contain_text(re.compile(r"\d"))
+    expect(experiment.get_by_role("status")).to_contain_text(re.compile(r"\w+ \w+"))
     assert_accessible(page, ".paramlock-explore")
     picture(f"{stem}-slider-after")
 
