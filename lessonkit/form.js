@@ -91,6 +91,11 @@ function makeOrder(asked, start, id, { say }) {
 
 const MAKERS = { number: makeNumber, choice: makeChoice, order: makeOrder };
 
+// A restart is told to a model's connection alone, not to its views; one made later reads it too.
+function initialize({ model }) {
+  model.on("comm_live_update", () => model.set("lost", true));
+}
+
 function render({ model, el }) {
   const asked = model.get("asked");
   const id = `paramlock-form-${Math.random().toString(36).slice(2)}`;
@@ -115,7 +120,12 @@ function render({ model, el }) {
   const press = () => {
     say(""); // so that the same reply is announced again
     late = setTimeout(() => say(WAITING), 1500);
-    model.send({ answer: controls.read() });
+    try {
+      model.send({ answer: controls.read() });
+    } catch {
+      clearTimeout(late);
+      model.set("lost", true);
+    }
   };
   const controls = MAKERS[asked.kind](asked, model.get("answer"), id, { press, say });
   const button = makeFocusable("button", "paramlock-form-button", { type: "button" }, asked.button);
@@ -124,14 +134,14 @@ function render({ model, el }) {
   const answered = ({ words, failed }) => say(words, failed);
   const show = () => {
     const focused = frame.contains(document.activeElement);
-    closed.textContent = model.get("closed");
+    closed.textContent = model.get("lost") ? asked.again : model.get("closed");
     frame.disabled = closed.textContent !== "";
     if (frame.disabled && focused) closed.focus();
     unfolded.textContent = model.get("solution");
     solution.hidden = unfolded.textContent === "";
   };
   model.on("msg:custom", answered);
-  model.on("change:closed change:solution", show);
+  model.on("change:lost change:closed change:solution", show);
 
   frame.append(legend, note, controls.element, button);
   root.append(frame, closed, reply, solution);
@@ -140,8 +150,8 @@ function render({ model, el }) {
   return () => {
     clearTimeout(late);
     model.off("msg:custom", answered);
-    model.off("change:closed change:solution", show);
+    model.off("change:lost change:closed change:solution", show);
   };
 }
 
-export default { render };
+export default { initialize, render };

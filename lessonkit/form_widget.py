@@ -23,6 +23,10 @@ SUMMARY = '<summary data-lm-suppress-shortcuts="true">The answer</summary>'
 """What unfolds an answer; the attribute keeps JupyterLab from taking Enter for its cell."""
 
 
+AGAIN = "Python was restarted: run this cell to answer."
+"""What a form says that has lost its kernel."""
+
+
 class Purpose(NamedTuple):
     """The words by which forms that serve one end differ from others."""
 
@@ -121,6 +125,7 @@ class Form(anywidget.AnyWidget):
             "label": label,
             "lines": self._lines,
             "button": self.purpose.button,
+            "again": AGAIN,
         }
 
     def _receive(self, _widget: object, message: dict[str, Any], _buffers: object) -> None:

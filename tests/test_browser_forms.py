@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 from traitlets.config import Config
 
-from tests.browser import MARKS, assert_accessible, cell, open_notebook, run_all, set_dark
+from tests.browser import MARKS, assert_accessible, cell, command, open_notebook, run_all, set_dark
 
 pytestmark = MARKS
 
@@ -276,6 +276,18 @@ def test_a_form_says_that_it_waits_for_a_busy_kernel(page, lesson):
     asked.get_by_role("textbox").press("Enter")
     expect(asked.get_by_role("status")).to_contain_text("Waiting for Python.")
     expect(asked.get_by_role("status")).to_contain_text("Kept: 7 units.")
+
+
+def test_after_a_restart_a_form_says_what_to_do(page, lesson, picture):
+    asked = form(page, "How many of the 128 units")
+    command(page, "kernelmenu:restart")
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(asked.get_by_text("run this cell to answer")).to_be_visible()
+    expect(asked.get_by_role("textbox")).to_be_disabled()
+    picture("form-after-restart")
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
+    run_all(page)
+    expect(asked.get_by_role("textbox")).to_be_enabled()
 
 
 def test_stored_questions_read_as_text_where_nothing_has_run(page, copy, course, picture):

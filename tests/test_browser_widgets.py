@@ -7,7 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 
-from tests.browser import MARKS, assert_accessible, open_notebook, run_all, set_dark
+from tests.browser import MARKS, assert_accessible, command, open_notebook, run_all, set_dark
 
 pytestmark = MARKS
 
@@ -83,11 +83,6 @@ def assert_it_moves(page):
     page.keyboard.press("End")
     expect(shown.get_by_role("status")).to_contain_text("of height 1.0.")
     expect(shown.locator("img")).not_to_have_attribute("src", before)
-
-
-def command(page, name, menu="Kernel"):
-    page.get_by_role("menuitem", name=menu, exact=True).click()
-    page.locator(f'.lm-Menu-item[data-command="{name}"]').click()
 
 
 def end_kernels(page):
