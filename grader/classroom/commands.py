@@ -23,7 +23,8 @@ from rich.progress import (
 from grader.checking.registry import UnknownExercise
 from grader.classroom.batch import Batch, Tally, ungraded
 from grader.classroom.collect import find as collect
-from grader.classroom.collect.find import HandIn
+from grader.classroom.collect import roster
+from grader.classroom.collect.find import Found, HandIn
 from grader.classroom.compiled import WORTH, compiled
 from grader.classroom.give_back import overview, pages
 from grader.classroom.give_back import sheets as export
@@ -37,6 +38,7 @@ from grader.classroom.mark.lab import Lab, find
 
 ALL_GRADED, NOT_ALL_GRADED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 AGREES, DIFFERS = 0, 1
+NAMED = 10  # files that a message names
 STEADY = 600  # seconds over which the speed is measured that an estimate rests on
 CALM = 2  # times a second that the progress bar is drawn; each takes a millisecond
 
@@ -45,9 +47,9 @@ def grade(options: argparse.Namespace) -> int:
     """Grade a batch, then write what was asked for."""
     try:
         lab = find(options.lab)
-        hand_ins = _found(options, lab)
+        found = _found(options, lab)
         with Gradebook(options.gradebook) as gradebook:
-            tally = _graded(options, lab, hand_ins, gradebook)
+            tally = _graded(options, lab, found.hand_ins, gradebook)
             _write(options, lab, gradebook)
     except BatchError as error:
         print(error, file=sys.stderr)
@@ -55,15 +57,32 @@ def grade(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         return INTERRUPTED
-    return NOT_ALL_GRADED if tally.failed else ALL_GRADED
+    return NOT_ALL_GRADED if tally.failed or found.nobodys else ALL_GRADED
 
 
-def _found(options: argparse.Namespace, lab: Lab) -> list[HandIn]:
-    hand_ins = collect.find(options.submissions, lab.name)
-    if not hand_ins:
+def _found(options: argparse.Namespace, lab: Lab) -> Found:
+    """What was handed in; of what is nobody's it is said what can be done."""
+    known = roster.read(options.roster) if options.roster else None
+    found = collect.find(options.submissions, lab.name, known)
+    for words in found.remarks:
+        print(words, file=sys.stderr)
+    if found.nobodys:
+        print(_whose(found.nobodys, bool(known)), file=sys.stderr)
+    if not found.hand_ins:
         names = ", ".join(map(str, options.submissions))
         raise BatchError(f"There is nothing to grade in {names}.")
-    return hand_ins
+    return found
+
+
+def _whose(files: Sequence[str], by_roster: bool) -> str:
+    """What to do about files of which nobody can say whose they are."""
+    listed = ", ".join(files[:NAMED]) + (f" and {len(files) - NAMED} more" * (len(files) > NAMED))
+    way_out = (
+        "No one student of the roster fits them: rename them, or add what they are called to a row."
+        if by_roster
+        else "Their names fit several students, or none. Say who is in the class: --roster CSV."
+    )
+    return f"Not graded, because they are nobody's: {listed}. {way_out}"
 
 
 def _graded(

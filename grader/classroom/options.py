@@ -8,7 +8,8 @@ from typing import Any
 
 GRADEBOOK, SECRET = "gradebook.sqlite", Path("grading.secret")
 
-KEEP = "which of several submissions of a student counts (default: best)"
+KEEP = "which of several files of a student counts: the last, or the best of the last three"
+ROSTER = "a CSV of who is in the class; whatever is nobody's in it is not graded"
 FROM = f"where the secret numbers come from; made if it is not there (default: {SECRET})"
 WHERE = f"a file for SQLite, or postgresql://user@host/database (default: {GRADEBOOK})"
 FILL = "write to FILE the LMS's own SHEET (CSV), with everybody's points in its COLUMN"
@@ -34,6 +35,7 @@ def add_commands(commands: Any) -> None:
 def _add_grade(commands: Any) -> None:
     grading = commands.add_parser("grade", help="grade a class's submissions", epilog=DETAILS)
     grading.add_argument("submissions", nargs="+", metavar="SUBMISSIONS", type=Path)
+    grading.add_argument("--roster", metavar="CSV", type=Path, help=ROSTER)
     _add_results(grading)
     grading.add_argument("--secret", metavar="FILE", type=Path, default=SECRET, help=FROM)
     grading.add_argument(
@@ -56,7 +58,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lab", required=True, metavar="NN", help="the lab's number or stem")
     parser.add_argument("--feedback", metavar="DIR", type=Path, help="write a page a student here")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write all scores here")
-    parser.add_argument("--keep", choices=["best", "last"], default="best", help=KEEP)
+    parser.add_argument("--keep", choices=["last", "best"], default="last", help=KEEP)
     _add_gradebook(parser)
 
 

@@ -1,59 +1,42 @@
 """Find what was handed in: files, folders, and zip downloads of a learning management system.
 
-Whose a file is, its path says: the first folder in it or, without one, the name of the file itself.
-Nothing is unpacked to disk and no symbolic link is followed, so that a submission gives what is in
-it and no more. What cannot be graded is found as well, and says why when it is read.
+Whose a file is, the system says that it comes from (`systems`), or else its path: the first folder
+in it or, without one, the name of the file itself. What could be two people's is nobody's: it is
+listed, and not graded until a roster says whose it is. What cannot be graded is found as well, and
+says why when it is read.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import re
-import stat
 import unicodedata
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
-from grader.classroom.mark.errors import BatchError
-from grader.harvesting.cells import Unusable
+from grader.classroom.collect import gradescope, systems
+from grader.classroom.collect.entries import Entry, below, is_zip, readable, refuse
+from grader.classroom.collect.roster import Roster
+from grader.classroom.collect.systems import NOBODY, PHANTOM, Student, Top
 
-SIZE_LIMIT = 60_000_000  # bytes of one file; a notebook with 50 MB of pictures is below it
-MEMBERS_LIMIT = 10_000  # files in a zip that a student made
-
-MOODLE = re.compile(r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_[a-z]+_?(?P<file>.*)")
-CANVAS = re.compile(r"(?P<name>[^_]+)(_LATE)?_(?P<number>\d+)_\d{3,}_(?P<file>.+)")
-BLACKBOARD = re.compile(r".+_(?P<name>[^_]+)_attempt_[\d-]{19}_(?P<file>.+)")
-
-SYSTEM_FILES = re.compile(r"\..*|__MACOSX|__pycache__|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-"""What nobody handed in on purpose: traces of operating systems, editors and Jupyter."""
-
-LINK = "it is a symbolic link. Hand in the file itself."
-NO_FILE = "it is neither a file nor a folder. Hand in a notebook (.ipynb)."
-UNREADABLE = "it cannot be read ({}). Hand it in again."
-LARGE = (
-    f"it is larger than {SIZE_LIMIT // 10**6} MB. Clear the outputs of all cells, save, and hand "
-    "it in again."
-)
-DAMAGED = "the zip file is damaged or encrypted. Hand in the notebook itself."
-CROWDED = f"the zip file holds more than {MEMBERS_LIMIT} files. Hand in the notebook itself."
-NEVER = datetime(1970, 1, 1)
-"""When something was written that has no date."""
+FILES_LIMIT = 10  # files of one student that are looked at: the newest
+BYTES_LIMIT = 120_000_000  # of those files together
 
 NO_NOTEBOOK = "there is no notebook (.ipynb) and no Python file (.py) in it. It holds: {}."
-
-
-@dataclass(frozen=True)
-class Student:
-    """Who handed in. `name` is unique in a batch; `number` is the LMS's, where it gave one."""
-
-    name: str
-    number: str = ""
+TOO_MANY = (
+    "it is one of more than {} files of this student, of which the newest are looked at. Hand in "
+    "one notebook."
+)
+TYPED = {
+    "_text.html": "a text was typed in, and no notebook (.ipynb) handed in.",
+    "onlinetext": "a text was typed in, and no notebook (.ipynb) handed in.",
+    "_link.html": "a link was handed in, and no notebook (.ipynb).",
+}
+"""What an LMS calls the file in which it keeps what was typed into its page."""
+COPY = re.compile(r"( ?\(\d+\)|-Copy\d+|-\d+)$", re.IGNORECASE)
+"""What a browser, JupyterLab or an LMS appends to a name that is there already."""
 
 
 @dataclass(frozen=True)
@@ -66,47 +49,94 @@ class HandIn:
     read: Callable[[], bytes]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What was found at a path below an argument. `parts` are the names on the way to it."""
+@dataclass
+class Found:
+    """Hand-ins, student by student, and what a teacher has to know.
 
-    parts: tuple[str, ...]
-    written: datetime
-    read: Callable[[], bytes]
-    folder: bool = False
+    `nobodys`: files whose owner has to be told; they are not graded. `remarks`: sentences on how
+    something was read.
+    """
 
-    @property
-    def name(self) -> str:
-        return self.parts[-1]
+    hand_ins: list[HandIn] = field(default_factory=list)
+    nobodys: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
-def find(paths: Iterable[Path], lab: str) -> list[HandIn]:
+def find(paths: Iterable[Path], lab: str, roster: Roster | None = None) -> Found:
     """All hand-ins below these files, folders and zip files, student by student.
 
     Raises:
         BatchError: a path is not there, or is a zip file that cannot be read.
     """
+    found = Found()
     of_student: dict[Student, list[Entry]] = {}
+    homes: dict[Student, Path] = {}
     for path in paths:
-        for entry in _entries(path):
-            owner = _owner(entry, lab, _container(path))
-            of_student.setdefault(owner, []).append(entry)
-    return [
-        hand_in for student, found in of_student.items() for hand_in in _hand_ins(student, found)
-    ]
+        for entry, owner in _owned(path, lab, roster, found.remarks):
+            student = _apart(owner, path, homes, found.remarks)
+            if student == NOBODY:
+                found.nobodys.append("/".join(entry.parts))
+            else:
+                of_student.setdefault(student, []).append(entry)
+    found.remarks += _look_alikes(of_student)
+    for student, entries in of_student.items():
+        found.hand_ins += _hand_ins(student, entries)
+    return found
+
+
+def _look_alikes(students: Iterable[Student]) -> Iterator[str]:
+    """Names that differ in their bytes, and not to the eye."""
+    alike: dict[str, list[str]] = {}
+    for student in students:
+        look = unicodedata.normalize("NFKC", student.name).casefold()
+        alike.setdefault(look, []).append(student.name)
+    for names in alike.values():
+        if len(names) > 1:
+            yield f"{' and '.join(names)} look alike: taken for {len(names)} students."
+
+
+def _apart(owner: Student, path: Path, homes: dict[Student, Path], remarks: list[str]) -> Student:
+    """The owner; one without a number who is in two arguments is two students."""
+    if owner == NOBODY or owner.number or homes.setdefault(owner, path) == path:
+        return owner
+    other = replace(owner, name=f"{owner.name} ({_container(path)})")
+    words = f"{owner.name} is in {homes[owner]} and in {path}: taken for two students."
+    if words not in remarks:
+        remarks.append(words)
+    return other
+
+
+# Of one student
 
 
 def _hand_ins(student: Student, entries: Sequence[Entry]) -> Iterator[HandIn]:
     """The student's notebooks and Python files; without any, one hand-in that says so."""
     files = [entry for entry in entries if not entry.folder]
-    chosen = [entry for entry in files if _may_hold_answers(entry.name)]
-    for entry in chosen:
-        yield HandIn(student, "/".join(entry.parts), entry.written, entry.read)
+    chosen = sorted((e for e in files if _may_hold_answers(e.name)), key=_newest, reverse=True)
+    for number, entry in enumerate(chosen[: FILES_LIMIT + 1]):
+        full = partial(refuse, TOO_MANY.format(FILES_LIMIT))
+        yield _hand_in(student, entry if number < FILES_LIMIT else replace(entry, read=full))
     if not chosen:
-        held = ", ".join(entry.name for entry in files[:10]) or "nothing"
-        reason = NO_NOTEBOOK.format(held)
-        first = entries[0]
-        yield HandIn(student, "/".join(first.parts), first.written, partial(_refuse, reason))
+        yield _hand_in(student, _without_notebook(entries, files))
+
+
+def _newest(entry: Entry) -> tuple[datetime, bool]:
+    return entry.written, ".ipynb" in entry.name.lower()
+
+
+def _without_notebook(entries: Sequence[Entry], files: Sequence[Entry]) -> Entry:
+    """The file that says best why there is nothing to grade."""
+    refused = [entry for entry in files if entry.read.func is refuse]  # type: ignore[attr-defined]
+    if refused:
+        return refused[0]
+    held = ", ".join(entry.name for entry in files[:10]) or "nothing"
+    typed = [words for entry in files for ending, words in TYPED.items() if ending in entry.name]
+    reason = typed[0] if typed else NO_NOTEBOOK.format(held)
+    return replace(entries[0], read=partial(refuse, reason))
+
+
+def _hand_in(student: Student, entry: Entry) -> HandIn:
+    return HandIn(student, "/".join(entry.parts), entry.written, entry.read)
 
 
 def _may_hold_answers(name: str) -> bool:
@@ -114,22 +144,56 @@ def _may_hold_answers(name: str) -> bool:
     return ".ipynb" in name.lower() or name.lower().endswith(".py")
 
 
-def _refuse(reason: str) -> NoReturn:
-    raise Unusable(reason)
+# Whose it is
 
 
-def _owner(entry: Entry, lab: str, container: str) -> Student:
-    """Whose entry it is. A file called like the lab itself belongs to the folder it lies in."""
-    first = entry.parts[0]
-    archive = first.lower().endswith(".zip")
-    patterns = (MOODLE,) if len(entry.parts) > 1 and not archive else (MOODLE, CANVAS, BLACKBOARD)
-    for pattern in patterns:
-        if match := pattern.fullmatch(first):
-            found = match.groupdict()
-            number = found.get("number", "")
-            return Student("_".join(filter(None, [found["name"], number])), number)
-    name = first if len(entry.parts) > 1 and not archive else _stem(first)
-    return Student(container if name == lab else name)
+def _owned(
+    path: Path, lab: str, roster: Roster | None, remarks: list[str]
+) -> Iterator[tuple[Entry, Student]]:
+    """Every entry of an argument with its owner."""
+    entries = _unwrapped(below(path), path)
+    entries = [entry for entry in entries if not _is_phantom(entry)]
+    if submitters := gradescope.submitters(entries):
+        yield from gradescope.owned(entries, submitters)
+        return
+    tops = dict.fromkeys(map(_top, entries))
+    owners = {**_by_path(tops, lab, _container(path)), **systems.read(tops)}
+    if not systems.read(tops) and _in_sections(entries):
+        remarks.append(
+            f"The folders in {path} hold nothing but folders: taken for sections, with a folder "
+            "for each student in them."
+        )
+        yield from ((_inside(entry), _of_section(entry)) for entry in entries if _deep(entry))
+        return
+    for entry in entries:
+        owner = owners[_top(entry)]
+        yield entry, roster.student("/".join(entry.parts), owner) if roster else owner
+
+
+def _top(entry: Entry) -> Top:
+    name = entry.parts[0]
+    return Top(name, (len(entry.parts) > 1 or entry.folder) and not is_zip(name))
+
+
+def _is_phantom(entry: Entry) -> bool:
+    return len(entry.parts) == 1 and bool(PHANTOM.fullmatch(entry.name))
+
+
+def _by_path(tops: Iterable[Top], lab: str, container: str) -> Mapping[Top, Student]:
+    """Owners by the names alone. A file called like the lab is of the folder that it lies in.
+
+    Where several are, they are nobody's: what their folder is called would make a class one
+    student.
+    """
+    owners, called_alike = {}, []
+    for top in tops:
+        name = top.name if top.folder else _stem(top.name)
+        if COPY.sub("", name) == lab:
+            called_alike.append(top)
+        owners[top] = Student(name)
+    for top in called_alike:
+        owners[top] = Student(container) if len(called_alike) == 1 else NOBODY
+    return owners
 
 
 def _stem(name: str) -> str:
@@ -140,149 +204,63 @@ def _container(path: Path) -> str:
     """What an argument is called: a folder by its name, a zip by its stem, a file by its folder."""
     whole = path.resolve()
     if whole.is_dir():
-        return _readable(whole.name)
-    return _readable(whole.stem if _is_zip(path) else whole.parent.name)
+        return readable(whole.name)
+    return readable(whole.stem if is_zip(path.name) else whole.parent.name)
 
 
-def _is_zip(path: Path) -> bool:
-    return path.suffix.lower() == ".zip"
+# Folders around folders
 
 
-def _entries(path: Path) -> list[Entry]:
-    """All that an argument holds, zip files in it opened."""
-    if path.is_dir():
-        return _unwrapped(_opened(_below(path)), path.resolve().name)
-    if not path.is_file():
-        raise BatchError(f"{path} is not there. Name a notebook, a folder or a zip download.")
-    if not _is_zip(path):
-        return list(_opened([_entry(path, (_readable(path.name),))]))
-    try:
-        archive = zipfile.ZipFile(path)
-        return _unwrapped(_opened(_members(lambda: archive)), path.stem)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise BatchError(f"{path} cannot be read as a zip file ({error}).") from None
+def _unwrapped(entries: Sequence[Entry], path: Path) -> list[Entry]:
+    """Without a folder around all others, if that is no student's.
+
+    It is none if it is called like the argument, if what is in it has the names of a system, or if
+    it holds nothing but folders with answers in them.
+    """
+    tops = dict.fromkeys(map(_top, entries))
+    if len(tops) != 1 or systems.read(tops):
+        return list(entries)
+    inner = [_inside(entry) for entry in entries if len(entry.parts) > 1]
+    names = dict.fromkeys(map(_top, inner))
+    (top,) = tops
+    known = len(systems.read(names)) > 1 or any(gradescope.is_sheet(entry) for entry in inner)
+    folders = all(name.folder for name in names) and len(_holding(inner)) > 1
+    if inner and not is_zip(top.name) and (known or folders or top.name in _names(path)):
+        return inner
+    return list(entries)
 
 
-def _unwrapped(entries: Iterable[Entry], name: str) -> list[Entry]:
-    """Without a folder around all others: one called like the argument, or one of folders only."""
-    found = list(entries)
-    tops = {entry.parts[0] for entry in found}
-    inner = [entry for entry in found if len(entry.parts) > 1]
-    direct = [entry for entry in inner if len(entry.parts) == 2 and not entry.folder]
-    holding = {e.parts[1] for e in inner if len(e.parts) > 2 and _may_hold_answers(e.name)}
-    only_folders = not direct and len(holding) > 1
-    if len(tops) == 1 and inner and (tops == {name} or only_folders):
-        return [replace(entry, parts=entry.parts[1:]) for entry in inner]
-    return found
+def _names(path: Path) -> set[str]:
+    return {path.resolve().name, path.stem}
 
 
-def _below(folder: Path) -> Iterator[Entry]:
-    """Everything in a folder, links not followed."""
-    waiting: list[tuple[Path, tuple[str, ...]]] = [(folder, ())]
-    while waiting:
-        here, parts = waiting.pop()
-        try:
-            items = sorted(here.iterdir())
-        except OSError as error:
-            reason = UNREADABLE.format(error.strerror)
-            yield Entry(parts or (_readable(here.name),), NEVER, partial(_refuse, reason))
-            continue
-        for item in items:
-            if not SYSTEM_FILES.fullmatch(item.name):
-                entry = _entry(item, (*parts, _readable(item.name)))
-                yield entry
-                if entry.folder:
-                    waiting.append((item, entry.parts))
+def _inside(entry: Entry) -> Entry:
+    return replace(entry, parts=entry.parts[1:])
 
 
-def _entry(path: Path, parts: tuple[str, ...]) -> Entry:
-    try:
-        status = path.lstat()
-    except OSError as error:  # in a folder that may be listed, but not entered
-        return Entry(parts, NEVER, partial(_refuse, UNREADABLE.format(error.strerror)))
-    written = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
-    if stat.S_ISDIR(status.st_mode):
-        return Entry(parts, written, partial(_refuse, NO_FILE), folder=True)
-    if stat.S_ISLNK(status.st_mode):
-        return Entry(parts, written, partial(_refuse, LINK))
-    if not stat.S_ISREG(status.st_mode):
-        return Entry(parts, written, partial(_refuse, NO_FILE))
-    return Entry(parts, written, partial(_read_file, path))
+def _deep(entry: Entry) -> bool:
+    return len(entry.parts) > 2 or (entry.folder and len(entry.parts) > 1)
 
 
-def _read_file(path: Path) -> bytes:
-    """The bytes of a file that is still no link when it is opened."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-        with open(descriptor, "rb") as file:
-            size = min(
-                os.fstat(descriptor).st_size, SIZE_LIMIT
-            )  # room is made for all that is asked
-            return _within_limit(file.read(size + 1))
-    except OSError as error:
-        raise Unusable(UNREADABLE.format(error.strerror)) from None
+def _holding(entries: Iterable[Entry]) -> set[str]:
+    """The folders at the top that hold something with answers."""
+    return {e.parts[0] for e in entries if len(e.parts) > 1 and _may_hold_answers(e.name)}
 
 
-def _within_limit(content: bytes) -> bytes:
-    if len(content) > SIZE_LIMIT:
-        raise Unusable(LARGE)
-    return content
+def _in_sections(entries: Sequence[Entry]) -> bool:
+    """Whether every folder at the top holds folders with answers, and no file beside them."""
+    direct = any(len(entry.parts) < 3 and not entry.folder for entry in entries)
+    zipped = any(is_zip(name) for entry in entries for name in entry.parts[:2])
+    students = {entry.parts[:2] for entry in entries if _deep(entry)}
+    sections = {section for section, _ in students}
+    return not direct and not zipped and len(sections) > 1 and _named_apart(students)
 
 
-def _opened(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The entries, and in place of a zip file that a student handed in, what is in it."""
-    for entry in entries:
-        if entry.folder or not _is_zip(Path(entry.name)):
-            yield entry
-            continue
-        opened = partial(_students_zip, entry.read)
-        try:
-            for member in _members(opened):
-                yield replace(member, parts=(*entry.parts, *member.parts))
-        except Unusable as error:
-            yield replace(entry, read=partial(_refuse, str(error)))
+def _named_apart(students: set[tuple[str, ...]]) -> bool:
+    """Whether the inner folders look like people: most have a name of their own, of two words."""
+    return all(re.search(r"\w\W+\w", name) for _, name in students)
 
 
-def _students_zip(read: Callable[[], bytes]) -> zipfile.ZipFile:
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(read()))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise Unusable(DAMAGED) from None
-    if len(archive.infolist()) > MEMBERS_LIMIT:
-        raise Unusable(CROWDED)
-    return archive
-
-
-def _members(opened: Callable[[], zipfile.ZipFile]) -> Iterator[Entry]:
-    """What a zip holds. It is opened again for each reading, or `opened` gives an open one."""
-    for member in opened().infolist():
-        names = [_readable(name) for name in re.split(r"[/\\]", member.filename)]
-        parts = tuple(name for name in names if name not in ("", ".", ".."))
-        if parts and not any(SYSTEM_FILES.fullmatch(name) for name in parts):
-            link = stat.S_ISLNK(member.external_attr >> 16)
-            read = partial(_refuse, LINK) if link else partial(_read_member, opened, member)
-            yield Entry(parts, _written(member), read, folder=member.is_dir())
-
-
-def _written(member: zipfile.ZipInfo) -> datetime:
-    try:
-        return datetime(*member.date_time)
-    except ValueError:
-        return NEVER
-
-
-def _read_member(opened: Callable[[], zipfile.ZipFile], member: zipfile.ZipInfo) -> bytes:
-    """The bytes of a file in a zip, whatever size it claims to have."""
-    try:
-        with opened().open(member) as file:
-            return _within_limit(file.read(SIZE_LIMIT + 1))
-    except Unusable:
-        raise
-    except Exception:  # damaged in a way of its own for each kind of compression
-        raise Unusable(DAMAGED) from None
-
-
-def _readable(name: str) -> str:
-    """A name that a terminal, a page and a database can show; one spelling for one look."""
-    text = unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace"))
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def _of_section(entry: Entry) -> Student:
+    section, student = entry.parts[:2]
+    return Student(f"{student} ({section})")

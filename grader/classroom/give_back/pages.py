@@ -7,16 +7,21 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import datetime
 from html import escape
 from pathlib import Path
 
 import msgspec
 
+from grader.classroom.collect.entries import NEVER
 from grader.classroom.give_back.letters import Letter, Part, letters
 from grader.classroom.gradebook.gradebook import Gradebook, Keep
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab
 from grader.judging.feedback import Feedback, as_html
+
+LONGEST = 120  # bytes of a file's name, of 255 that file systems have
+MADE = re.compile(r"-[0-9a-f]{16}$")
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -68,9 +73,10 @@ def write_all(gradebook: Gradebook, lab: Lab, keep: Keep, folder: Path) -> int:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file whole or not at all, for its owner's eyes."""
+    draft = path.with_name(f".{os.getpid()}.draft")
     try:
+        draft.touch(mode=0o600)
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     finally:
@@ -78,11 +84,14 @@ def write(path: Path, text: str) -> None:
 
 
 def file_name(student: str) -> str:
-    """A name for a student's files: their own if it can be one, on any system, else a like one."""
-    plain = re.sub(r"[^\w.-]+", "-", student).strip(".-")[:60]
-    if plain == student and student == student.lower():
+    """A name for a student's files: their own if it can be one, on any system, else a like one.
+
+    No two students have the same: what looks like a name made here is itself made another one.
+    """
+    plain = re.sub(r"[^\w.-]+", "-", student).strip(".-").encode()[:LONGEST].decode(errors="ignore")
+    if plain == student == student.casefold() and not MADE.search(student):
         return plain
-    return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"
+    return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:16]}"
 
 
 def as_json(letter: Letter) -> str:
@@ -101,7 +110,7 @@ def _body(letter: Letter) -> Iterator[str]:
         yield f"<p>{_file(letter.file)} could not be graded: {escape(letter.unusable)}</p>"
     else:
         yield (
-            f"<p>Graded: {_file(letter.file)}, written {letter.written:%Y-%m-%d %H:%M}, SHA-256 "
+            f"<p>Graded: {_file(letter.file)}, {_written(letter.written)}, SHA-256 "
             f"<code>{letter.content[:16]}</code>, on {letter.graded:%Y-%m-%d %H:%M} UTC.</p>"
         )
     yield from _others(letter)
@@ -115,13 +124,17 @@ def _file(name: str) -> str:
     return f"<code>{escape(name)}</code>"
 
 
+def _written(moment: datetime) -> str:
+    return "without a time" if moment == NEVER else f"written {moment:%Y-%m-%d %H:%M}"
+
+
 def _others(letter: Letter) -> Iterator[str]:
     if not letter.others:
         return
     yield "<p>Handed in as well, and not counted:</p>\n<ul>"
     for other in letter.others:
         fate = escape(other.unusable) or f"{other.earned} of {letter.possible} points"
-        yield f"<li>{_file(other.file)}, written {other.written:%Y-%m-%d %H:%M}: {fate}</li>"
+        yield f"<li>{_file(other.file)}, {_written(other.written)}: {fate}</li>"
     yield "</ul>"
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Sequence
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from grader.classroom.gradebook.gradebook import Gradebook, Keep
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for the beginning of a formula."""
 
 
@@ -60,10 +62,10 @@ def fill(gradebook: Gradebook, lab: Lab, keep: Keep, sheet: Path, column: str, p
     head, *rows = _read(sheet)
     if column not in head:
         raise BatchError(f"{sheet} has no column {column!r}. It has: {', '.join(head)}.")
-    owners = _owners(rows, points)
+    owners, written = _owners(rows, points), _number_form(rows)
     for row, owner in zip(rows, owners, strict=True):
         if owner is not None:
-            row[head.index(column)] = str(points[owner])
+            row[head.index(column)] = written(points[owner])
     if not any(owners):
         raise BatchError(
             f"No row of {sheet} is of a student whose work was graded. Is it the sheet of this "
@@ -96,9 +98,15 @@ def _owners(rows: Sequence[Sequence[str]], known: Collection[str]) -> list[str |
 
 
 def _named(cell: str, known: Collection[str]) -> str | None:
-    """The student of a cell: all of it, or its last word, as in 'Participant 123'."""
-    last = (cell.split() or [""])[-1]
-    return next((name for name in (cell, last) if name in known), None)
+    """The student of a cell: all of it, or the number at its end, as in 'Participant 123'."""
+    last = re.search(r"\d*$", cell)
+    return next((name for name in (cell, last and last[0]) if name and name in known), None)
+
+
+def _number_form(rows: Sequence[Sequence[str]]) -> Callable[[int], str]:
+    """How the sheet writes points: with a comma where its own numbers have one (`61,00`)."""
+    commas = [m for row in rows for cell in row if (m := re.fullmatch(r"\d+,(\d+)", cell))]
+    return (lambda points: f"{points},{'0' * len(commas[0][1])}") if commas else str
 
 
 def _row(letter: Letter, names: list[str], version: str) -> Iterator[Any]:
@@ -110,9 +118,10 @@ def _row(letter: Letter, names: list[str], version: str) -> Iterator[Any]:
     yield letter.possible
     yield _harmless(letter.file)
     older = "graded under an earlier version of the lab" if letter.version != version else ""
-    yield letter.unusable or older
+    yield _harmless(letter.unusable or older)
 
 
 def _harmless(text: str) -> str:
     """A text that a spreadsheet shows and does not run."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    begins = unicodedata.normalize("NFKC", text).lstrip()
+    return f"'{text}" if begins.startswith(FORMULA) else text

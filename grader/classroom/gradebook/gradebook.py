@@ -22,7 +22,13 @@ from grader.classroom.gradebook.tables import FORMAT, Base, Meta, Submission, Ve
 from grader.classroom.mark.errors import BatchError
 
 Keep = Literal["best", "last"]
-"""Which of several submissions of a student counts."""
+"""Which of several submissions of a student counts: the last, or the best of the last few."""
+
+LOOKED_AT = 3
+"""From so many the best is taken: whoever hands in many could guess secret numbers."""
+
+NO_RIVAL = (True, False)
+"""What `_rank` is above for a usable submission of the lab's version."""
 
 Values = Mapping[str, Any]
 """A row to be: columns and their values."""
@@ -109,12 +115,14 @@ class Gradebook:
 
     def standings(self, lab: str, version: str, keep: Keep) -> Iterator[Standing]:
         """What counts for each student of a lab, in order of their names."""
-        columns = ["id", "student", "version", "earned", "unusable", "written", "graded"]
+        columns = ["id", "student", "version", "earned", "unusable", "written", "file"]
         asked = select(*(Submission.__table__.c[name] for name in columns))
         rows = self._all(asked.filter_by(lab=lab).order_by(Submission.student))
         for _, own in groupby(rows, key=lambda row: row.student):
-            ranked = sorted(own, key=lambda row: _rank(row, version, keep), reverse=True)
-            yield Standing(ranked[0].id, [row.id for row in ranked[1:]])
+            last, *earlier = sorted(own, key=lambda row: _rank(row, version), reverse=True)
+            rivals = [row for row in earlier[: LOOKED_AT - 1] if _rank(row, version) > NO_RIVAL]
+            counts = max([last, *rivals], key=lambda row: row.earned) if keep == "best" else last
+            yield Standing(counts.id, [row.id for row in (last, *earlier) if row != counts])
 
     def submission(self, number: int) -> Row[Any]:
         return self._one(Submission, number)
@@ -143,12 +151,6 @@ def _make_tables(connection: Connection) -> None:
         connection.execute(insert(Meta).values(format=FORMAT))
 
 
-def _rank(row: Row[Any], version: str, keep: Keep) -> tuple[Any, ...]:
-    """The highest counts: of this version of the lab and usable, then the best or the last."""
-    last = (row.written, row.graded, row.id)
-    return (
-        row.version == version,
-        not row.unusable,
-        *([row.earned] if keep == "best" else []),
-        *last,
-    )
+def _rank(row: Row[Any], version: str) -> tuple[Any, ...]:
+    """The highest is the last: of this version of the lab and usable, then by the file's time."""
+    return row.version == version, not row.unusable, row.written, row.file, row.id

@@ -12,7 +12,6 @@ import stat
 import sys
 import threading
 import tracemalloc
-import zipfile
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -26,8 +25,6 @@ from playwright.sync_api import sync_playwright
 from grader.__main__ import _parser, main
 from grader.checking import book, registry
 from grader.checking.check import check
-from grader.classroom.collect import find as collect
-from grader.classroom.collect.find import find
 from grader.classroom.compiled import compiled
 from grader.classroom.give_back.letters import letters
 from grader.classroom.gradebook.gradebook import Gradebook
@@ -35,187 +32,16 @@ from grader.classroom.mark import draw, lab, mark
 from grader.classroom.mark.engine import GivenUp
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.key import Key
-from grader.harvesting.cells import Unusable
 from grader.harvesting.harvester import Harvester
 from grader.harvesting.slices import Statement
 from grader.judging.evidence import Raised, Seen, Unattempted
 from tests import ROOT
 from tests.grader.classroom import light
+from tests.grader.classroom.archives import packed
 from tests.grader.sandbox.namespaces import needs_bubblewrap
 
 SOLUTION = (ROOT / "solutions" / "04_explicit_freezing.ipynb").read_text(encoding="utf-8")
 STUBS = (ROOT / "labs" / "04_explicit_freezing.ipynb").read_text(encoding="utf-8")
-
-
-# Who handed in what
-
-
-def touch(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
-
-
-def students(*paths, stem="04_topic"):
-    return {(h.student.name, h.student.number, h.file) for h in find(paths, stem)}
-
-
-def test_a_folder_holds_a_folder_for_each_student_or_files_named_after_them(tmp_path):
-    touch(tmp_path, "alice/lab.ipynb", "alice/deep/er/old.ipynb", "bob.ipynb", "carol.py")
-    assert students(tmp_path) == {
-        ("alice", "", "alice/lab.ipynb"),
-        ("alice", "", "alice/deep/er/old.ipynb"),
-        ("bob", "", "bob.ipynb"),
-        ("carol", "", "carol.py"),
-    }
-
-
-@pytest.mark.parametrize(
-    "name, student, number",
-    [
-        ("Zoë van Dam_12345_assignsubmission_file_/lab.ipynb", "Zoë van Dam_12345", "12345"),
-        ("Zoë van Dam_12345_assignsubmission_file_lab.ipynb", "Zoë van Dam_12345", "12345"),
-        ("damzoe_123_45678_lab-1.ipynb", "damzoe_123", "123"),
-        ("damzoe_LATE_123_45678_my_own_lab.ipynb", "damzoe_123", "123"),
-        ("Lab 04_zdam_attempt_2026-05-01-23-59-59_lab.ipynb", "zdam", ""),
-        ("group_1_2_red/lab.ipynb", "group_1_2_red", ""),
-        ("zoe.ipynb.txt", "zoe", ""),
-    ],
-)
-def test_the_names_that_learning_management_systems_give(tmp_path, name, student, number):
-    touch(tmp_path / "in", name)
-    assert students(tmp_path / "in") == {(student, number, name)}
-
-
-def test_a_file_called_like_the_lab_belongs_to_its_folder(tmp_path):
-    touch(tmp_path, "alice/04_topic.ipynb")
-    assert students(tmp_path / "alice") == {("alice", "", "04_topic.ipynb")}
-    assert students(tmp_path / "alice" / "04_topic.ipynb") == {("alice", "", "04_topic.ipynb")}
-
-
-def packed(path, members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
-def in_memory(members):
-    return packed(io.BytesIO(), members).getvalue()
-
-
-def test_a_zip_download_is_read_in_place_and_a_students_zip_as_well(tmp_path):
-    inner = in_memory({"work/lab.ipynb": "inner", "__MACOSX/work/._lab.ipynb": "x"})
-    download = packed(
-        tmp_path / "download.zip",
-        {
-            "Ann_7_assignsubmission_file_/lab.ipynb": "ann",
-            "Bo_8_assignsubmission_file_/all.zip": inner,
-            "Bo_8_assignsubmission_file_/.ipynb_checkpoints/lab.ipynb": "old",
-            "..\\..\\etc\\passwd.ipynb": "out",
-            "cee_12_34567_lab.zip": inner,
-        },
-    )
-    found = {h.student.name: h for h in find([download], "04_topic")}
-    assert found.keys() == {"Ann_7", "Bo_8", "etc", "cee_12"}
-    assert found["Ann_7"].read() == b"ann"
-    assert found["Bo_8"].read() == found["cee_12"].read() == b"inner"
-    assert set(tmp_path.iterdir()) == {download}
-
-
-@pytest.mark.parametrize("wrapper", ["download", "anything"])
-def test_a_folder_around_all_others_is_looked_through(tmp_path, wrapper):
-    names = [f"{wrapper}/ann/lab.ipynb", f"{wrapper}/bo/lab.ipynb"]
-    download = packed(tmp_path / "download.zip", dict.fromkeys(names, ""))
-    assert {name for name, *_ in students(download)} == {"ann", "bo"}
-
-
-def reasons(path):
-    """Why each hand-in cannot be read, by student."""
-    found = {}
-    for hand_in in find([path], "04_topic"):
-        with pytest.raises(Unusable) as raised:
-            hand_in.read()
-        found[hand_in.student.name] = str(raised.value)
-    return found
-
-
-def test_what_cannot_be_read_is_found_and_says_why(tmp_path):
-    secret = tmp_path / "secret.ipynb"
-    secret.write_text("not yours")
-    folder = tmp_path / "in"
-    touch(folder, "report/report.pdf", "torn/torn.zip")
-    (folder / "empty").mkdir()
-    (folder / "folder" / "lab.ipynb").mkdir(parents=True)
-    (folder / "link.ipynb").symlink_to(secret)
-    (folder / "linked").symlink_to(tmp_path)
-    os.mkfifo(folder / "pipe.ipynb")
-    packed(folder / "many.zip", dict.fromkeys(map(str, range(10_001)), ""))
-    found = reasons(folder)
-    assert "report.pdf" in found["report"] and "no notebook" in found["report"]
-    assert "torn.zip" in found["torn"] and "nothing" in found["empty"]
-    assert "no notebook" in found["folder"] and "no notebook" in found["linked"]
-    assert "symbolic link" in found["link"]
-    assert "neither a file nor a folder" in found["pipe"]
-    assert len(found) == 8
-
-
-def test_links_in_a_zip_are_not_followed_and_bombs_do_not_burst(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "SIZE_LIMIT", 10_000)
-    link = zipfile.ZipInfo("link.ipynb")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    path = tmp_path / "in.zip"
-    packed(path, {link: "/etc/passwd", "bomb.ipynb": "0" * 10_001, "fine.py": "0" * 10_000})
-    found = {h.student.name: h for h in find([path], "04_topic")}
-    with pytest.raises(Unusable, match="symbolic link"):
-        found["link"].read()
-    with pytest.raises(Unusable, match="larger than"):
-        found["bomb"].read()
-    assert len(found["fine"].read()) == 10_000
-    damaged = bytearray(path.read_bytes())
-    inside = damaged.index(b"fine.py") + len("fine.py") + 3
-    damaged[inside : inside + 5] = b"\xff" * 5
-    path.write_bytes(damaged)
-    with pytest.raises(Unusable, match="damaged"):
-        {h.student.name: h for h in find([path], "04_topic")}["fine"].read()
-
-
-def test_a_damaged_file_of_any_compression_costs_its_owner_alone(tmp_path):
-    path = tmp_path / "in.zip"
-    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        with zipfile.ZipFile(path, "w", method) as archive:
-            archive.writestr("ann.ipynb", random.Random(0).randbytes(1000))
-        damaged = bytearray(path.read_bytes())
-        damaged[50:250] = b"\xff" * 200
-        path.write_bytes(damaged)
-        (hand_in,) = find([path], "04_topic")
-        with pytest.raises(Unusable, match="damaged"):
-            hand_in.read()
-
-
-def test_a_link_put_in_place_of_a_file_after_it_was_found_is_not_followed(tmp_path):
-    touch(tmp_path / "in", "alice.ipynb")
-    (hand_in,) = find([tmp_path / "in"], "04_topic")
-    (tmp_path / "in" / "alice.ipynb").unlink()
-    (tmp_path / "in" / "alice.ipynb").symlink_to("/etc/passwd")
-    with pytest.raises(Unusable):
-        hand_in.read()
-
-
-def test_names_that_nobody_can_show_are_made_so_that_anybody_can(tmp_path):
-    (tmp_path / "in").mkdir()
-    Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/a\xff\x1b[2J.ipynb")).write_text("x")
-    ((name, _, _),) = students(tmp_path / "in")
-    assert name.encode() and name.isprintable()
-
-
-def test_a_path_that_is_not_there_stops_the_batch_before_it_begins(tmp_path):
-    with pytest.raises(BatchError, match="is not there"):
-        find([tmp_path / "none"], "04_topic")
-    (tmp_path / "torn.zip").write_text("x")
-    with pytest.raises(BatchError, match="zip"):
-        find([tmp_path / "torn.zip"], "04_topic")
 
 
 # Secret numbers
@@ -595,6 +421,11 @@ MOODLE_SHEET = """\ufeffIdentifier,"Full name",Grade,"Maximum Grade","Last modif
 "Participant 18","Bo, Junior",,3.00,-
 "Participant 99","Cy Absent",,3.00,-
 """
+GERMAN_SHEET = """\ufeffID,Vollständiger Name,Bewertung,Bestwertung
+Teilnehmer/in7,Ann Lee,,"3,00"
+Teilnehmer/in18,Bo Junior,,"3,00"
+Teilnehmer/in99,Cy Absent,,"3,00"
+"""
 CANVAS_SHEET = """Student,ID,SIS User ID,Section,Lab 99 (5501)
     Points Possible,,,,3.00
 "Lee, Ann",7,18,A,
@@ -602,7 +433,7 @@ CANVAS_SHEET = """Student,ID,SIS User ID,Section,Lab 99 (5501)
 """
 
 
-@pytest.mark.parametrize("sheet, column", [(MOODLE_SHEET, 2), (CANVAS_SHEET, 4)])
+@pytest.mark.parametrize("sheet, column", [(MOODLE_SHEET, 2), (GERMAN_SHEET, 2), (CANVAS_SHEET, 4)])
 def test_the_sheet_of_an_lms_is_filled_in(light_lab, capsys, sheet, column):
     for student, answer in {"Ann_7": light.RIGHT, "Bo_18": ANSWERS["bob"]}.items():
         folder = light_lab / "in" / f"{student}_assignsubmission_file_"
@@ -616,10 +447,11 @@ def test_the_sheet_of_an_lms_is_filled_in(light_lab, capsys, sheet, column):
     assert "Filled in 2 rows of 3: filled.csv" in capsys.readouterr().out
     with open("filled.csv", encoding="utf-8", newline="") as file:
         after = list(csv.reader(file))
-    points = {"Participant 7": "3", "7": "3", "Participant 18": "0", "18": "0"}
+    points = {"7": "3", "18": "0"}
+    cents = ",00" * (sheet == GERMAN_SHEET)
     for row in before[1:]:
-        key = row[0] if column == 2 else row[1]
-        row[column] = points.get(key, row[column])
+        key = re.search(r"\d+$", row[0] if column == 2 else row[1])[0]
+        row[column] = points[key] + cents if key in points else row[column]
     assert after == before
 
 

@@ -266,7 +266,7 @@ def test_names_that_point_nowhere_are_found_and_say_why(tmp_path):
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "lab.ipynb").symlink_to(tmp_path / "nowhere")
     said = {}
-    for hand_in in find([tmp_path], LAB.name):
+    for hand_in in find([tmp_path], LAB.name).hand_ins:
         with pytest.raises(Unusable) as raised:
             hand_in.read()
         said[hand_in.student.name] = str(raised.value)
