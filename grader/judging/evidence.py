@@ -90,6 +90,11 @@ def _plain_array(value: Any) -> Any:
     return array.item() if array.ndim == 0 else array
 
 
+def harmless(text: str) -> str:
+    """A text without the characters that do things to a terminal or turn a line around."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+
+
 def alike(one: Any, other: Any) -> bool:
     """Whether two pieces of evidence say the same, to float32 accuracy; NaN equals NaN."""
     if isinstance(one, dict) and isinstance(other, dict):

@@ -17,6 +17,7 @@ from grader.judging.evidence import (
     Raised,
     Seen,
     Unattempted,
+    harmless,
     mismatch,
     same,
 )
@@ -133,7 +134,8 @@ def _outcome_in(
     if not claim.when(expected.evidence):
         return None
     verdict, words, trace = _verdict(claim, seen, expected)
-    return Outcome(claim.expects, claim.points, verdict, case, words, claim.question, trace)
+    told = harmless(words)  # evidence is the candidate's, and texts in it are quoted
+    return Outcome(claim.expects, claim.points, verdict, case, told, claim.question, trace)
 
 
 def _verdict(claim: Claim, seen: Observation, expected: Seen) -> tuple[Verdict, str, str]:

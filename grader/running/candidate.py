@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from grader.checking import registry
-from grader.judging.evidence import Observations, Raised, Seen
+from grader.judging.evidence import Observations, Raised, Seen, harmless
 from grader.judging.run import candidates_frames, observations
 from grader.judging.terms import Challenge
 from grader.judging.wire import decode, encode, read_frame, write_frame
@@ -78,8 +78,7 @@ def _tamed(seen: Observations) -> Observations:
     """What was raised with its words cut short, without characters that do things to a terminal."""
     raised = [observation for observation in seen.values() if isinstance(observation, Raised)]
     for observation, (field, limit) in product(raised, WORDS_LIMIT.items()):
-        words = getattr(observation, field)[:limit]
-        setattr(observation, field, "".join(c for c in words if c.isprintable() or c in "\n\t"))
+        setattr(observation, field, harmless(getattr(observation, field)[:limit]))
     return seen
 
 

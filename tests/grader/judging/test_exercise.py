@@ -119,3 +119,8 @@ def test_a_needed_claim_must_be_among_the_claims():
         dataclasses.replace(EXERCISE, claims=(refuses_texts,))
     (lent,) = needing(refuses_texts, halves)
     assert lent.needs is refuses_texts and halves.needs is None
+
+
+def test_a_text_in_evidence_does_nothing_to_a_page_or_a_terminal():
+    _, told = outcomes(half(1.5, "number"), half("\x1b[2J\u202e\x00red", "text"))
+    assert "[2Jred" in told.seen and told.seen.isprintable()
