@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from grader.classroom.mark.key import Key
 from grader.classroom.mark.lab import Lab
 from grader.classroom.mark.mark import Marked, best, lost, mark, missing
 from grader.harvesting.cells import Unusable
-from grader.harvesting.harvester import Harvest
+from grader.harvesting.harvester import Harvest, Wish
 from grader.judging.exercise import Exercise
 
 LOST_IN_A_ROW = 5
@@ -102,7 +103,8 @@ class Batch:
 
     def _harvest(self, hand_in: HandIn) -> Harvest:
         names = [exercise.name for exercise in self.lab.exercises]
-        harvest = self.engine.harvest(hand_in.file, hand_in.read(), names)
+        wish = Wish(hand_in.file, hand_in.read(), names, modules_of(hand_in))
+        harvest = self.engine.harvest(wish)
         if harvest.unusable:
             raise Unusable(harvest.unusable)
         return harvest
@@ -148,12 +150,22 @@ def ungraded(hand_ins: Iterable[HandIn], done: set[tuple[str, str]]) -> list[Tod
 
 
 def content_of(hand_in: HandIn) -> str:
-    """The hash of what was handed in, or of why it cannot be read."""
+    """The hash of what was handed in, its modules included, or of why it cannot be read."""
     try:
         content = hand_in.read()
     except Unusable as error:
         content = f"{hand_in.file}: {error}".encode()
-    return hashlib.sha256(content).hexdigest()
+    beside = "".join(f"\0{name}\0{text}" for name, text in sorted(modules_of(hand_in).items()))
+    return hashlib.sha256(content + beside.encode()).hexdigest()
+
+
+def modules_of(hand_in: HandIn) -> dict[str, str]:
+    """The sources of the modules beside it, as far as they can be read."""
+    sources = {}
+    for name, read in hand_in.beside.items():
+        with suppress(Unusable):
+            sources[name] = read().decode(errors="replace")
+    return sources
 
 
 def each(work: Callable[[T], U], items: Iterable[T], jobs: int) -> Iterator[U]:

@@ -77,11 +77,11 @@ class Cluster:
         """Two for each thread of a worker, so that none waits for the next."""
         return max(FEWEST_JOBS, 2 * sum(self._client.nthreads().values()))
 
-    def harvest(self, file: str, content: bytes, names: Sequence[str]) -> Harvest:
-        if len(content) > LARGE:
+    def harvest(self, wish: Wish) -> Harvest:
+        if len(wish.content) > LARGE:
             with self._harvesting:
-                return self._harvester.harvest(file, content, names)
-        return decode(self._done(Wish(file, content, list(names))), Harvest)
+                return self._harvester.harvest(wish)
+        return decode(self._done(wish), Harvest)
 
     def observe(self, exercise: str, statements: Sequence[str], cases: Challenge) -> Observations:
         return decode(self._done(Request.of(exercise, statements, cases)), Observations)
@@ -142,7 +142,7 @@ def work(name: str, setting: Setting, kind: type[Wish] | type[Request], message:
     with _tried(name):
         wish = decode(message, kind)
         if isinstance(wish, Wish):
-            return encode(engine.harvest(wish.file, wish.content, wish.names))
+            return encode(engine.harvest(wish))
         return encode(engine.observe(wish.exercise, wish.statements, wish.cases))
 
 

@@ -33,6 +33,8 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NOT_PARSED = (ValueError, RecursionError, MemoryError)
 """What Python's parser raises beside `SyntaxError`, on texts that no person writes."""
 
+CONFLICTING = re.compile(r"^\s*(?:<{7}|>{7})(?: |$)", re.MULTILINE)
+CONFLICT = "holds both sides of a merge conflict of Git (between <<<<<<< and >>>>>>>)."
 AGAIN = "Save the notebook again and resend it."
 
 
@@ -96,7 +98,8 @@ def _json(text: str, path: PurePath) -> Any:
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError):
-        raise Unusable(f"{path} is not a notebook: its text is not JSON. {AGAIN}") from None
+        why = CONFLICT if CONFLICTING.search(text) else "is not a notebook: its text is not JSON."
+        raise Unusable(f"{path} {why} {AGAIN}") from None
 
 
 def _cells(notebook: Any, path: PurePath) -> Iterator[tuple[str, Cell]]:

@@ -19,6 +19,7 @@ from pathlib import PurePath
 import msgspec
 
 from grader.harvesting.cells import Unusable, cells_in, unreadable
+from grader.harvesting.modules import with_modules
 from grader.harvesting.slices import NotFound, Statement, readings, statements
 from grader.judging.wire import decode, encode, read_frame, write_frame
 
@@ -38,11 +39,15 @@ LONG = "`{}` and what it depends on take more than {} characters. Leave data out
 
 
 class Wish(msgspec.Struct):
-    """Take the answers of these names out of a file of this name and content."""
+    """Take the answers of these names out of a file of this name and content.
+
+    `modules` are sources of the student's own that lie beside it, by name.
+    """
 
     file: str
     content: bytes
     names: list[str]
+    modules: dict[str, str] = {}
 
 
 class Harvest(msgspec.Struct):
@@ -73,9 +78,9 @@ class Harvester:
         self._closed = True
         self._stop()
 
-    def harvest(self, file: str, content: bytes, names: Sequence[str]) -> Harvest:
-        """The answers of these names in a file of this content. Never raises because of it."""
-        frame = encode(Wish(file, content, list(names)))
+    def harvest(self, wish: Wish) -> Harvest:
+        """What the wish asks for. Never raises because of a file."""
+        frame = encode(wish)
         for _ in range(TRIES):
             if reply := self._asked(frame):
                 return decode(reply, Harvest)
@@ -118,18 +123,20 @@ def fulfilled(wish: Wish) -> Harvest:
     try:
         with warnings.catch_warnings(action="ignore"):
             cells = cells_in(wish.content, PurePath(wish.file))
-            return _taken(statements(cells), wish.names, unreadable(cells)[:UNREAD_LIMIT])
+            return _taken(statements(cells), wish, unreadable(cells)[:UNREAD_LIMIT])
     except Unusable as error:
         return Harvest(unusable=str(error).removeprefix(f"{PurePath(wish.file)} "))
     except Exception as error:  # whatever a parser makes of what no person writes
         return Harvest(unusable=STRANGE.format(type(error).__name__))
 
 
-def _taken(pool: Sequence[Statement], names: Sequence[str], unread: Sequence[str]) -> Harvest:
+def _taken(pool: Sequence[Statement], wish: Wish, unread: Sequence[str]) -> Harvest:
+    names = wish.names
     harvest, more = Harvest(), f" Python cannot read {'; '.join(unread)}." if unread else ""
     for name in names:
         try:
-            answers = [[s.source for s in answer] for answer in readings(pool, name)]
+            found = ([s.source for s in answer] for answer in readings(pool, name))
+            answers = [with_modules(answer, wish.modules) for answer in found]
         except NotFound as error:
             harvest.missing[name] = f"{error}{more}"
             continue

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from grader.checking import book, registry
 from grader.harvesting.cells import Unusable, cells_of, unreadable
+from grader.harvesting.modules import with_modules
 from grader.harvesting.slices import NotFound, readings, statements
 from grader.judging.evidence import Observations, Unattempted
 from grader.judging.exercise import Exercise
@@ -40,6 +41,7 @@ class Notebook:
         self.path = path
         self.pool = statements(cells)
         self.unread = unreadable(cells)
+        self.modules = _beside(path)
         self.exercises = self._asked()
 
     def _asked(self) -> list[Exercise]:
@@ -71,8 +73,18 @@ class Notebook:
             return Feedback(report)
         reports = []
         for answer in answers:
-            seen = runner.observe(exercise.name, [s.source for s in answer], cases)
+            sources = with_modules([s.source for s in answer], self.modules)
+            seen = runner.observe(exercise.name, sources, cases)
             reports.append(judge(exercise, seen, known.reference, known.specimens))
             if reports[-1].verdict == "met":
                 break
         return Feedback(max(reports, key=lambda report: report.earned), exercise.note)
+
+
+def _beside(path: Path) -> dict[str, str]:
+    """The modules in the folder of a notebook that it may import."""
+    return {
+        other.stem: other.read_text(encoding="utf-8", errors="replace")
+        for other in path.resolve().parent.glob("*.py")
+        if other.is_file() and other.stem.isidentifier() and other.name != path.name
+    }

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from grader.classroom.collect import gradescope, systems
 from grader.classroom.collect.entries import Entry, below, is_zip, readable, refuse
@@ -41,12 +42,16 @@ COPY = re.compile(r"( ?\(\d+\)|-Copy\d+|-\d+)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class HandIn:
-    """One file of one student. `read()` gives its bytes or raises `Unusable` with the reason."""
+    """One file of one student. `read()` gives its bytes or raises `Unusable` with the reason.
+
+    `beside` are the Python files that lie in the same folder, by the name of their module.
+    """
 
     student: Student
     file: str
     written: datetime
     read: Callable[[], bytes]
+    beside: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
 
 @dataclass
@@ -115,7 +120,8 @@ def _hand_ins(student: Student, entries: Sequence[Entry]) -> Iterator[HandIn]:
     chosen = sorted((e for e in files if _may_hold_answers(e.name)), key=_newest, reverse=True)
     for number, entry in enumerate(chosen[: FILES_LIMIT + 1]):
         full = partial(refuse, TOO_MANY.format(FILES_LIMIT))
-        yield _hand_in(student, entry if number < FILES_LIMIT else replace(entry, read=full))
+        looked_at = entry if number < FILES_LIMIT else replace(entry, read=full)
+        yield _hand_in(student, looked_at, _beside(entry, chosen[:FILES_LIMIT]))
     if not chosen:
         yield _hand_in(student, _without_notebook(entries, files))
 
@@ -135,8 +141,21 @@ def _without_notebook(entries: Sequence[Entry], files: Sequence[Entry]) -> Entry
     return replace(entries[0], read=partial(refuse, reason))
 
 
-def _hand_in(student: Student, entry: Entry) -> HandIn:
-    return HandIn(student, "/".join(entry.parts), entry.written, entry.read)
+def _hand_in(
+    student: Student, entry: Entry, beside: Mapping[str, Callable[[], bytes]] = MappingProxyType({})
+) -> HandIn:
+    return HandIn(student, "/".join(entry.parts), entry.written, entry.read, beside)
+
+
+def _beside(entry: Entry, entries: Iterable[Entry]) -> dict[str, Callable[[], bytes]]:
+    """The modules that `entry` may import."""
+    modules = {}
+    for other in entries:
+        stem, dot, ending = other.name.rpartition(".")
+        alike = other.parts[:-1] == entry.parts[:-1] and other != entry
+        if alike and dot and ending == "py" and stem.isidentifier():
+            modules[stem] = other.read
+    return modules
 
 
 def _may_hold_answers(name: str) -> bool:

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from grader.classroom.mark.errors import BatchError
-from grader.harvesting.harvester import Harvest, Harvester
+from grader.harvesting.harvester import Harvest, Harvester, Wish
 from grader.judging.evidence import Observations
 from grader.judging.terms import Challenge
 from grader.sandbox import Broken, Sandbox, Unavailable
@@ -31,8 +31,8 @@ class Observer(Protocol):
 class Engine(Observer, Protocol):
     """All that grading needs of a machine. `observe` may raise `GivenUp`. Threads share it."""
 
-    def harvest(self, file: str, content: bytes, names: Sequence[str]) -> Harvest:
-        """The answers of these names in a file."""
+    def harvest(self, wish: Wish) -> Harvest:
+        """The answers in a file."""
         ...
 
 
@@ -47,10 +47,10 @@ class Local:
         for harvester in harvesters:
             self._free.put(harvester)
 
-    def harvest(self, file: str, content: bytes, names: Sequence[str]) -> Harvest:
+    def harvest(self, wish: Wish) -> Harvest:
         harvester = self._free.get()
         try:
-            return harvester.harvest(file, content, names)
+            return harvester.harvest(wish)
         finally:
             self._free.put(harvester)
 

@@ -32,7 +32,7 @@ from grader.classroom.mark import draw, lab, mark
 from grader.classroom.mark.engine import GivenUp
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.key import Key
-from grader.harvesting.harvester import Harvester
+from grader.harvesting.harvester import Harvester, Wish
 from grader.harvesting.slices import Statement
 from grader.judging.evidence import Raised, Seen, Unattempted
 from tests import ROOT
@@ -90,8 +90,10 @@ HOSTILE_TEXTS = {
 def test_a_notebook_that_chokes_its_reader_costs_nobody_else(text):
     with Harvester() as harvester:
         content = light.notebook(text, light.RIGHT).encode("utf-8", "surrogatepass")
-        first = harvester.harvest("a.ipynb", content, ["double_all"])
-        second = harvester.harvest("b.ipynb", light.notebook(light.RIGHT).encode(), ["double_all"])
+        first = harvester.harvest(Wish("a.ipynb", content, ["double_all"]))
+        second = harvester.harvest(
+            Wish("b.ipynb", light.notebook(light.RIGHT).encode(), ["double_all"])
+        )
     assert first.unusable or first.answers
     assert second.answers == {"double_all": [[light.RIGHT]]}
 
@@ -105,25 +107,30 @@ def test_a_reader_that_takes_too_long_is_ended(monkeypatch):
     )
     monkeypatch.setattr(Harvester, "COMMAND", [sys.executable, "-c", program])
     with Harvester() as harvester:
-        assert "could not be taken apart within" in harvester.harvest("slow", b"", ["f"]).unusable
-        assert harvester.harvest("a.py", b"f = 1", ["f"]).answers == {"f": [["f = 1\n"]]}
+        assert (
+            "could not be taken apart within"
+            in harvester.harvest(Wish("slow", b"", ["f"])).unusable
+        )
+        assert harvester.harvest(Wish("a.py", b"f = 1", ["f"])).answers == {"f": [["f = 1\n"]]}
 
 
 def test_fifty_megabytes_of_outputs_do_no_harm():
     whole = json.loads(light.notebook(light.RIGHT))
     whole["cells"][0]["outputs"] = [{"data": {"image/png": "A" * 50_000_000}}]
     with Harvester() as harvester:
-        found = harvester.harvest("a.ipynb", json.dumps(whole).encode(), ["double_all"])
+        found = harvester.harvest(Wish("a.ipynb", json.dumps(whole).encode(), ["double_all"]))
     assert found.answers == {"double_all": [[light.RIGHT]]}
 
 
 def test_why_there_is_no_answer_is_said():
     with Harvester() as harvester:
-        none = harvester.harvest("a.ipynb", light.notebook("x = 1").encode(), ["f", "g"])
-        half = harvester.harvest("a.ipynb", light.notebook("def f(): 1").encode(), ["f", "g"])
-        long = harvester.harvest("a.py", b"f = '" + b"1" * 2_000_000 + b"'", ["f"])
-        torn = harvester.harvest("a.ipynb", light.notebook("f = 1", "def g(:").encode(), ["f", "g"])
-        empty = harvester.harvest("my own.ipynb", b"", ["f"])
+        none = harvester.harvest(Wish("a.ipynb", light.notebook("x = 1").encode(), ["f", "g"]))
+        half = harvester.harvest(Wish("a.ipynb", light.notebook("def f(): 1").encode(), ["f", "g"]))
+        long = harvester.harvest(Wish("a.py", b"f = '" + b"1" * 2_000_000 + b"'", ["f"]))
+        torn = harvester.harvest(
+            Wish("a.ipynb", light.notebook("f = 1", "def g(:").encode(), ["f", "g"])
+        )
+        empty = harvester.harvest(Wish("my own.ipynb", b"", ["f"]))
     assert none.unusable == "it defines none of the functions asked for: f, g."
     assert half.missing == {"g": "No cell defines `g`."} and "f" in half.answers
     assert "code cell 2, line 1: invalid syntax" in torn.missing["g"]

@@ -238,7 +238,7 @@ FILES = {
     "empty": (b"", "is empty"),
     "blank": (b" \n\n", "is empty"),
     "cut short": (mangle.plain(COURSE)[1][:-1000], "not JSON"),
-    "a conflict of git": (b"<<<<<<< HEAD\n" + mangle.plain(COURSE)[1], "not JSON"),
+    "a conflict of git": (b"<<<<<<< HEAD\n" + mangle.plain(COURSE)[1], "merge conflict"),
     "other JSON": (b'{"name": "lab"}', "no list of cells"),
     "a list": (b"[1, 2]", "no list of cells"),
     "cells that are no list": (b'{"cells": 3}', "no list of cells"),
