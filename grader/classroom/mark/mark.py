@@ -23,6 +23,7 @@ WHY_ELSEWHERE = (
     "Does your code use the numbers of the examples, or remember something from call to call?"
 )
 LOST = Raised("Lost", "the place it ran in broke down under it, twice. It will be run again.")
+LIMITS = ("TimeLimit", "CpuLimit", "MemoryLimit", "ProcessLimit")
 ODD = Raised("Garbled", "what your code returned has a form that cannot be read")
 
 
@@ -65,7 +66,7 @@ def mark(
         whole, evidence = answer.on_all_numbers(seeds)
         report = _hidden(whole)
         if whole.verdict in ("not met", "raised"):
-            public, shown = answer.on_public_numbers()
+            public, shown = answer.on_public_numbers(_limit(evidence))
             report = merged(whole, public)
     except GivenUp:
         marked = lost(exercise, key)
@@ -106,8 +107,10 @@ class Answer:
         nobody: list[Observations] = [{} for _ in self.known.specimens]
         return self._judged(seen, {**self.known.reference, **expected}, nobody), seen
 
-    def on_public_numbers(self) -> tuple[Report, Observations]:
-        seen = self._observed(self.cases)
+    def on_public_numbers(self, ended: Raised | None) -> tuple[Report, Observations]:
+        """The report on public numbers. An answer that a limit `ended` is not run again."""
+        seen: Observations = {case: ended for case in self.cases} if ended else {}
+        seen = seen or self._observed(self.cases)
         return self._judged(seen, self.known.reference, self.known.specimens), seen
 
     def _observed(self, cases: Challenge) -> Observations:
@@ -124,6 +127,14 @@ class Answer:
             return judge(self.exercise, seen, expected, specimens)
         except Exception:  # evidence of a shape that the author of a claim did not think of
             return judge(self.exercise, dict.fromkeys(seen, ODD), expected, specimens)
+
+
+def _limit(seen: Observations) -> Raised | None:
+    """The limit that ended an answer, if one did; that says nothing of any number."""
+    first = next(iter(seen.values()))
+    if not isinstance(first, Raised) or first.kind not in LIMITS:
+        return None
+    return first if all(other == first for other in seen.values()) else None
 
 
 def merged(whole: Report, public: Report) -> Report:

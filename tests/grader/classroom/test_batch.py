@@ -243,6 +243,13 @@ def test_an_answer_that_is_not_attempted_runs_once():
     assert result.report.verdict == "not attempted" and len(engine.asked) == 1
 
 
+def test_an_answer_that_a_limit_ended_runs_once_and_is_told_so():
+    ended = Raised("TimeLimit", "it ran for more than 90 seconds")
+    result, asked = marked(ended)
+    assert len(asked) == 1 and result.report.earned == 0
+    assert "90 seconds" in result.report.outcomes[0].seen
+
+
 def test_an_answer_under_which_the_sandbox_breaks_is_given_up_and_marked_as_lost():
     result, _ = marked(GivenUp("twice"))
     assert result.lost and result.report.earned == 0 and result.evidence is None
