@@ -73,9 +73,9 @@ def stored(path: Path) -> NotebookNode:
 
 
 def differences(target: Target) -> list[str]:
-    """How the stored notebook differs from its source. Outputs are nbval's business.
+    """How the stored notebook differs from its source. Outputs are the tests' business.
 
-    A code cell without an execution count counts: nbval would pass it without looking.
+    A code cell without an execution count counts: it was never run.
     """
     if not target.notebook.exists():
         return [f"{target.label} is missing"]
