@@ -2,9 +2,7 @@
 
 Where several processes share the tests (`-n`), a *group* stays in one of them: a notebook, the laws
 over one exercise, otherwise a module. After a group, what JAX compiled for it is let go, and what
-was kept for the learner.
-
-It stands beside the notebooks, not in `tests`, so that pytest reads it for a single notebook too.
+was kept for the learner. It stands at the root, since only there a plugin may be named.
 """
 
 import atexit
@@ -47,7 +45,7 @@ LONG = {
         "tests/test_browser_links.py",
         "tests/test_browser_widgets.py",
     ],
-    "notebooks": ["lessons", "labs", "solutions", "tests/grader/press/test_levels.py"],
+    "notebooks": ["tests/grader/press/test_levels.py"],
     "set-up": ["tests/test_bootstrap.py"],
     "batches, gradebooks and clusters": ["tests/grader/classroom"],
     "the sandbox and mangled notebooks": ["tests/grader/sandbox", "tests/grader/harvesting"],
@@ -65,6 +63,7 @@ def pytest_collection_modifyitems(items, config):
     if config.getoption("--quick"):
         config.hook.pytest_deselected(items=[item for item in items if is_long(item)])
         items[:] = [item for item in items if not is_long(item)]
+    items.sort(key=lambda item: not is_long(item))
 
 
 def is_long(item):
@@ -72,11 +71,15 @@ def is_long(item):
     return any(map(item.path.is_relative_to, left_out))
 
 
+ONE_BY_ONE = ("/test_exercises.py", "/test_levels.py")
+"""Files whose tests share nothing but the exercise, or the notebook, that they are about."""
+
+
 def group_of(nodeid):
-    """The name of a test's group: its file, and the exercise where it is a law over one."""
+    """The name of a test's group: its file, and what it is about where those are many."""
     place, _, test = nodeid.partition("::")
-    law = re.search(r"\[(\w+)", test) if place.endswith("/test_exercises.py") else None
-    return f"{place} {law[1]}" if law else place
+    about = re.search(r"\[([\w/]+)", test) if place.endswith(ONE_BY_ONE) else None
+    return f"{place} {about[1]}" if about else place
 
 
 class InGroups(LoadScopeScheduling):
@@ -87,6 +90,7 @@ class InGroups(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False  # the longest groups begin, as the items are sorted
     return InGroups(config, log)
 
 

@@ -20,6 +20,7 @@ What a cell of a source may say after its # %%
   tags=["claim"]                 asserts what the lesson says; learners do not get it
   tags=["fold"]                  its source is folded to its first line, a comment
   tags=["nbval-ignore-output"]   what it shows may differ between machines
+  tags=["solution"]              stands in the solution of a lab, and not in the lab
   exercise="name"                stands for an exercise, in a lab
 
 Folded without a tag: the outputs of a cell that calls predict.measured, and the source of one
@@ -75,7 +76,9 @@ def _add_authors_commands(commands: Any) -> None:
     )
     weaving.add_argument("stems", nargs="*", metavar="NN_topic", help="only these (default: all)")
     weaving.add_argument("--check", action="store_true", help="only say what is out of date")
-    weaving.add_argument("--force", action="store_true", help="overwrite notebooks worked in")
+    weaving.add_argument(
+        "--force", action="store_true", help="execute all, and overwrite what was worked in"
+    )
     weaving.add_argument(
         "--bands",
         action="store_true",

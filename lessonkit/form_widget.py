@@ -8,13 +8,15 @@ and line read as text.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import anywidget
 import traitlets
+from IPython import get_ipython
 from IPython.display import DisplayHandle, display
 
 from lessonkit.forms import Number, Question
@@ -25,6 +27,9 @@ SUMMARY = '<summary data-lm-suppress-shortcuts="true">The answer</summary>'
 
 AGAIN = "Python was restarted: run this cell to answer."
 """What a form says that has lost its kernel."""
+
+CHANGED = "The question was changed"
+"""How a sentence begins that stands where a learner changed the cell of a question."""
 
 
 class Purpose(NamedTuple):
@@ -66,6 +71,30 @@ def passage(title: str, *parts: Text | str) -> Text:
         "\n".join([html.escape(title), *(text.html for text in texts)]),
         "\n".join([title, *(text.plain for text in texts)]),
     )
+
+
+@contextmanager
+def said(words: Callable[[ValueError], Text]) -> Iterator[None]:
+    """In a notebook, show words in place of a ValueError: a learner may have changed the cell.
+
+    A script has an author and no learner, so there the error is raised.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if get_ipython() is None:
+            raise
+        display(words(error))
+
+
+def not_asked(error: ValueError) -> Text:
+    """What there is to say where a question cannot be asked."""
+    return paragraph(f"{CHANGED}, and cannot be asked as it stands here: {error}.")
+
+
+def asked_anew(_error: ValueError) -> Text:
+    """What there is to say where a question is another than before."""
+    return paragraph(f"{CHANGED}: it is asked as it stands here now.")
 
 
 class Form(anywidget.AnyWidget):

@@ -266,10 +266,7 @@ def register(asked: dict[str, Any], name: str, asking: Any) -> None:
         ValueError: the name asks something else already.
     """
     if asked.setdefault(name, asking) != asking:
-        raise ValueError(
-            f"{name!r} asks two things: give each question a name of its own. If you changed the "
-            "words of this one, restart the kernel, which knows it by the old ones"
-        )
+        raise ValueError(f"{name!r} asks two things: give each question a name of its own")
 
 
 def told(value: Any) -> Any:

@@ -9,7 +9,8 @@
 
 A guess is kept in the learner's file when its button is pressed. It can be changed until it is
 measured; from then on it stays, so that the list at the end is honest. A new measurement replaces
-the old one.
+the old one. A ValueError is for the author of a script: in a notebook, where a learner may change
+any cell, a sentence stands in its place.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from IPython import get_ipython
 from IPython.display import display
 
 from lessonkit import state
-from lessonkit.form_widget import Form, Purpose, Text, passage
+from lessonkit.form_widget import Form, Purpose, Text, asked_anew, not_asked, passage, said
 from lessonkit.forms import (
     Choice,
     Number,
@@ -179,7 +180,8 @@ class Predictions:
         Raises:
             ValueError: neither or both are given, or the name asks something else already.
         """
-        self._ask(name, Number(question, unit, within, factor))
+        with said(not_asked):
+            self._ask(name, Number(question, unit, within, factor))
 
     def choice(self, name: str, question: str, options: Sequence[str]) -> None:
         """Ask which of some options it will be.
@@ -187,7 +189,8 @@ class Predictions:
         Raises:
             ValueError: an option stands there twice, or the name asks something else already.
         """
-        self._ask(name, Choice(question, options))
+        with said(not_asked):
+            self._ask(name, Choice(question, options))
 
     def order(self, name: str, question: str, items: Sequence[str]) -> None:
         """Ask for the order of some items, which are shown as given.
@@ -195,7 +198,8 @@ class Predictions:
         Raises:
             ValueError: an item stands there twice, or the name asks something else already.
         """
-        self._ask(name, Order(question, items))
+        with said(not_asked):
+            self._ask(name, Order(question, items))
 
     def measured(self, name: str, value: Any) -> None:
         """Show what was measured beside the guess: a number, the option, or the items in order.
@@ -206,7 +210,10 @@ class Predictions:
         asked = self._asked.get(name)
         if asked is None:
             _refuse_in_a_script(name)
-        found = asked.question.take(value) if asked else told(value)
+        with said(lambda _error: passage(TITLE, f"Measured: {value}. {NO_OPTION}")):
+            self._show(name, asked, asked.question.take(value) if asked else told(value))
+
+    def _show(self, name: str, asked: Prediction | None, found: Any) -> None:
         trouble = state.change(SECTION, self._key(name), lambda r: {**r, "measured": found})
         if asked:
             self._forms[name].settle()
@@ -218,7 +225,9 @@ class Predictions:
 
     def _ask(self, name: str, question: Question) -> None:
         prediction = Prediction(self._key(name), question)
-        register(self._asked, name, prediction)
+        with said(asked_anew):
+            register(self._asked, name, prediction)
+        self._asked[name] = prediction
         self._forms[name] = _Guess(prediction)
         self._forms[name].show()
 
@@ -237,6 +246,9 @@ def _refuse_in_a_script(name: str) -> None:
 
 TITLE = "Guess and measurement"
 """The first line of what `measured` shows. It tells nothing, because it shows when folded."""
+
+NO_OPTION = "It is none of the options that could be guessed, so no guess is set beside it."
+"""What `measured` says of a value that does not answer the question."""
 
 
 def _beside(prediction: Prediction, trouble: str) -> Text:

@@ -6,7 +6,7 @@
     selfcheck.choice("who", "Which moves?", {"the bias": "It is frozen.", "none": right("Why.")})
 
 Tries may be repeated. The learner's file keeps the last answer, the number of tries, and at which
-one the answer was right first.
+one the answer was right first. A ValueError is for the author of a script, as in `predict`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lessonkit import state
-from lessonkit.form_widget import Form, Purpose
+from lessonkit.form_widget import Form, Purpose, asked_anew, not_asked, said
 from lessonkit.forms import Choice, Number, Order, Question, as_shown, register
 
 SECTION = "self-checks"
@@ -128,11 +128,13 @@ class SelfCheck:
             ValueError: neither or both of `within` and `factor` are given, an explanation is
                 missing, a number in `wrong` is right, or the name asks something else already.
         """
-        asked = Number(question, unit, within, factor)
-        for other in wrong or {}:
-            if asked.judge(other, answer).right:
-                raise ValueError(f"{name!r}: {other} is in `wrong`, and counts as right")
-        self._ask(name, asked, _Key(asked.take(answer), why, wrong or {}))
+        with said(not_asked):
+            asked = Number(question, unit, within, factor)
+            key = _Key(asked.take(answer), why, wrong or {})
+            for other in key.wrong:
+                if asked.judge(other, key.answer).right:
+                    raise ValueError(f"{name!r}: {other} is in `wrong`, and counts as right")
+            self._ask(name, asked, key)
 
     def choice(self, name: str, question: str, options: Mapping[str, str | Right]) -> None:
         """Ask for one of some options; each is explained, and one of them is `right(why)`.
@@ -141,11 +143,14 @@ class SelfCheck:
             ValueError: not exactly one is right, an explanation is missing, or the name asks
                 something else already.
         """
-        marked = [(option, said.why) for option, said in options.items() if isinstance(said, Right)]
-        if len(marked) != 1:
-            raise ValueError(f"{name!r}: mark one option with right(...), not {len(marked)}")
-        wrong = {option: said for option, said in options.items() if isinstance(said, str)}
-        self._ask(name, Choice(question, list(options)), _Key(*marked[0], wrong))
+        marked = [
+            (option, words.why) for option, words in options.items() if isinstance(words, Right)
+        ]
+        wrong = {option: words for option, words in options.items() if isinstance(words, str)}
+        with said(not_asked):
+            if len(marked) != 1:
+                raise ValueError(f"{name!r}: mark one option with right(...), not {len(marked)}")
+            self._ask(name, Choice(question, list(options)), _Key(*marked[0], wrong))
 
     def order(self, name: str, question: str, items: Sequence[str], *, why: str) -> None:
         """Ask for the order of items, which are given in the right one and shown in another.
@@ -154,10 +159,13 @@ class SelfCheck:
             ValueError: an item stands there twice, an explanation is missing, or the name asks
                 something else already.
         """
-        self._ask(name, Order(question, items), _Key(list(items), why))
+        with said(not_asked):
+            self._ask(name, Order(question, items), _Key(list(items), why))
 
     def _ask(self, name: str, question: Question, key: _Key) -> None:
-        register(self._asked, name, (question, key))
+        with said(asked_anew):
+            register(self._asked, name, (question, key))
+        self._asked[name] = (question, key)
         full = f"{self.lesson}/{name}"
         lines = _shuffled(question.items, full) if isinstance(question, Order) else question.lines
         _Check(full, question, key, lines).show()

@@ -50,7 +50,7 @@ from lessonkit.drawing import chain, draw, locked_nodes
 from lessonkit.predict import Predictions
 from lessonkit.selfcheck import SelfCheck, right
 from paramlock.pictures import figures
-from paramlock.pictures.palette import COLOURS
+from paramlock.pictures.palette import ARMS, COLOURS
 
 predict, selfcheck = Predictions("00_welcome"), SelfCheck("00_welcome")
 
@@ -118,15 +118,14 @@ def slopes(z):
 
 # %% tags=["fold"]
 # The picture that the sliders move
-figure, axes = figures.chart(
+slope_figure, axes = figures.chart(
     "A dead unit has no slope left, a saturated one has little", "pre-activation z", "derivative"
 )
-names = {"ReLU": COLOURS["dead"], "sigmoid": COLOURS["saturated"]}
+units = {"ReLU, black when dead": ARMS[0], "sigmoid, pink when saturated": ARMS[1]}
 dots = []
-for curve, (name, colour) in zip(slopes(grid), names.items(), strict=True):
-    axes.plot(grid, curve, color=colour, linewidth=1, alpha=0.7)
-    style = {"color": colour, "linestyle": "", "animated": True, "label": name}
-    dots += axes.plot([], [], marker="o" if name == "ReLU" else "s", **style)
+for curve, (name, arm) in zip(slopes(grid), units.items(), strict=True):
+    axes.plot(grid, curve, color=arm["color"], linewidth=1, alpha=0.7)
+    dots += axes.plot([], [], arm["marker"], color=arm["color"], animated=True, label=name)
 legend = axes.legend(loc="center right")
 
 
@@ -135,8 +134,10 @@ legend = axes.legend(loc="center right")
 def place(bias, weight):
     z = weight * inputs + bias
     relu, sigmoid = slopes(z)
-    for artist, slope in zip(dots, (relu, sigmoid), strict=True):
+    locked = ["dead" if relu.max() == 0 else "", "saturated" if sigmoid.max() < 0.05 else ""]
+    for artist, slope, lock, arm in zip(dots, (relu, sigmoid), locked, ARMS, strict=False):
         artist.set_data(z, slope)
+        artist.set_color(COLOURS.get(lock, arm["color"]))
     flat = np.mean(sigmoid < 0.05)
     return (
         f"ReLU: the derivative is zero on {np.sum(relu == 0)} of 200 inputs. Sigmoid: it is below "
@@ -157,7 +158,7 @@ sliders = {
     "weight": explore.Slider("Weight", 0.5, 4.0, 0.5, 1.0),
 }
 alt = "Derivative of a ReLU unit and of a sigmoid unit at 200 pre-activations."
-unit = explore.Experiment(figure, place, sliders, alt=alt)
+unit = explore.Experiment(slope_figure, place, sliders, alt=alt)
 unit.show()
 
 # %%
@@ -261,6 +262,9 @@ claims.band("units of 1,408 that are born dead", sum(born_dead), high=30)
 # %% [markdown]
 # Six of the eleven have one unit that is dead before the first step. Nobody did anything wrong;
 # chapter 02 works out how likely it is that a whole network starts like this.
+#
+# Now the sick network. Three locks were planted. A certificate might list fewer, if one hides
+# another, or more, if one brings others with it.
 
 # %%
 predict.number("locks", "How many locks will the certificate of the sick network list?", within=0)
@@ -297,9 +301,11 @@ drawn.show()
 assert locked_nodes(drawn).keys() >= {(place, kind) for kind, place in kinds}
 
 # %% [markdown]
-# **Why the head changed.** Its gradient is made from what `third` puts out, and a saturated tanh
-# puts out numbers near -1 and 1, larger than before. A lock in one layer shows in the numbers of
-# others, so a table of gradient norms alone does not tell you where the fault *is*.
+# **Why the head changed.** Its share of the gradient rose, since `first` has none any more and
+# `third` little. And its own gradient grew: the step in *update* is larger, on the same weights.
+# The likely reason (not tested): that gradient is made from what `third` puts out, and a saturated
+# tanh puts out numbers near -1 and 1. A lock in one layer shows in the numbers of others, so a
+# table of gradient norms alone does not tell you where the fault *is*.
 #
 # ### In JAX the same
 #
@@ -401,19 +407,18 @@ claims.band("share of the sick network that keeps every bit", same, low=0.4, hig
 
 # %% [markdown]
 # **Why so little?** `first` did not move at all, `third` by less than one part in a hundred, and
-# still the sick network reads most digits: it loses less than 12 points. Random features, frozen or
-# saturated, are features, and `second` and `head` learned to use them. On a loss curve this network
-# looks like one that is a little worse. Nothing on that curve says that nearly half of its numbers
-# kept every bit: all of `first`, the rows that lead into the dead units of `second`, and the
-# columns that lead out of them.
+# still the sick network reads most digits: it loses less than 12 points. `second` and `head` did
+# move, and random features, frozen or saturated, are features that they can learn to use (the
+# likely reason; not tested). On a loss curve this network looks like one that is a little worse.
+# Nothing on that curve says that nearly half of its numbers kept every bit: all of `first`, the
+# rows that lead into the dead units of `second`, and the columns that lead out of them.
 #
 # ## Does it matter which part does not learn?
 #
 # It does, and not evenly. Zhang, Bengio and Singer asked it in this way: train a network, then put
 # *one* layer back to the values it had before training, and measure again. Where accuracy stays,
-# that layer might as well have been locked from the start. They found that fully connected
-# networks on MNIST need their first layer above all; most others hardly matter. We do the same on
-# the small digits, with five layers and eight seeds.
+# that layer might as well have been locked from the start. We do the same on the small digits, with
+# five layers and eight seeds.
 
 # %%
 predict.choice(
@@ -473,11 +478,12 @@ figures.show(
 )
 
 # %% [markdown]
-# **Why.** During training the upper layers move, but the trained network does not rest on where
-# they moved to. Their random initial weights pass on what the first layer finds, and even a last
-# layer put back reads most of it, since the layers below were trained to suit *those* random
-# weights. The shape agrees with the paper. How much each bar shows depends on width, data and
-# length of training, so take the order from it and not the numbers.
+# **Why.** The network does not rest on where training took its upper layers. Likely (not tested)
+# their random initial weights pass on what the first layer finds, and even a last layer put back
+# reads most of it, since the layers below were trained to suit *those* random weights. The paper
+# found the same shape: fully connected networks on MNIST need their first layer above all, and most
+# others hardly matter. How much each bar shows depends on width, data and length of training, so
+# take the order from it and not the numbers.
 #
 # A lock is therefore not a fault by itself. Chapter 04 uses locks to save work.
 #
@@ -636,7 +642,8 @@ selfcheck.choice(
     {
         "The last layer did not move in training.": "It moved. It was put back by us.",
         "The layers below came to suit its initial weights.": right(
-            "They were trained together with it, and what they learned fits those weights too."
+            "Likely: they were trained together with it, and what they learned fits those weights "
+            "too."
         ),
         "A network needs no last layer.": "It still has one, with random weights.",
         "The last layer is locked.": "Nothing kept it from learning.",

@@ -41,7 +41,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lessonkit import claims, explore, seeding
-from lessonkit.drawing import chain, draw, play
+from lessonkit.drawing import chain, draw, locked_nodes, play
 from lessonkit.predict import Predictions
 from lessonkit.selfcheck import SelfCheck, right
 from paramlock import certificate
@@ -114,6 +114,7 @@ play(states, label="Layers passed")
 # %% tags=["claim"]
 claims.band("log10 of the share of W1", math.log10(shares[0]), low=-6, high=-4)
 assert (np.diff(norms) > 0).all()
+assert locked_nodes(states[-1]).keys() == {(name, "vanishing") for name in gone}
 
 # %% [markdown]
 # ## A gradient is a product of Jacobians
@@ -282,7 +283,7 @@ figure, axes = figures.chart(
     "layer",
     "log10 of signal / top signal",
 )
-dots = {"color": COLOURS["vanishing"], "linestyle": "", "marker": "o", "animated": True}
+dots = {**ARMS[0], "linestyle": "", "animated": True}
 (measured_dots,) = axes.plot([], [], label="measured", **dots)
 (formula_line,) = axes.plot([], [], **THEORY, animated=True, label="formula")
 axes.axhline(0, color="0.8")
@@ -604,10 +605,12 @@ for name, make in optimizers.items():
     optimizer = make(model.parameters(), lr=0.01)
     proofs[name] = certificate(model, batch, F.cross_entropy, optimizer=optimizer)
     print(f"{name}: {[(lock.kind, lock.place, lock.backward) for lock in proofs[name].locks]}")
-draw(proofs["SGD"], "The patient under SGD, from its certificate").show()
+drawn = draw(proofs["SGD"], "The patient under SGD, from its certificate")
+drawn.show()
 
 # %% tags=["claim"]
 assert [lock.kind for lock in proofs["SGD"].locks] == ["vanishing"] and not proofs["Adam"].locks
+assert locked_nodes(drawn).keys() >= {(proofs["SGD"].locks[0].place, "vanishing")}
 
 # %% [markdown]
 # Adam has an end, too: beside its `eps`, by default $10^{-8}$, the $10^{-24}$ of the 28-layer
@@ -752,9 +755,11 @@ claims.band("Glorot, largest update ratio, log10", math.log10(update_of["Glorot"
 # down, $\delta_l$ shrinks by $\sqrt{1/2}$ per layer; going *up*, so does $h_l$. The product is the
 # same in all layers, and it is small: the whole gradient starves. (For ReLU without biases this is
 # exact: the output is proportional to each $W_l$, so the sum of all entries of $W_l$ times their
-# gradients is one and the same number for every $l$.) Naive weights under tanh do the same. The
-# relative gradient compares layer with layer and cannot see it. The update ratio can: no matrix
-# moves by a ten-thousandth of its norm. Does such a network learn?
+# gradients is one and the same number for every $l$.) Under tanh with naive weights both signals
+# fade as well ([further
+# on](01_gradient_vanishing_deeper.ipynb#Five-tanh-layers,-two-initialisations)). The relative
+# gradient compares layer with layer and cannot see it. The update ratio can: no matrix moves by a
+# ten-thousandth of its norm. Does such a network learn?
 
 # %% tags=["nbval-ignore-output"]
 wrong = {
@@ -1086,7 +1091,7 @@ predict.summary()
 # | so there is no meaningful update | half: it moves fully, and learns little | [U] |
 # | the relative gradient certifies a lock | half: it needs the update ratio beside it | [U] |
 # | vanishing can be undone | half: some keys do; warm-up and higher rates did not | [K] |
-# | early layers learn more slowly | false in general: not under Adam | [U] |
+# | early layers update more slowly | false in general: under Adam W1 moves farther than W7 | [U] |
 # | late layers get larger gradients | false in general: about level under He | [M], [K] |
 # | the source is Bengio 1994 | true of recurrent nets; depth: Glorot 2010, He 2015 | [H] |
 # | He 2015 is the source of leaky ReLU | false: of PReLU and of a rule; not tested here | [F] |

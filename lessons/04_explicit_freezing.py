@@ -472,9 +472,9 @@ assert 9 < travelled["gradient zeroed"][-1] < 11 and not travelled["update throw
 assert zeroed[-1, 1] < 0.02 and discarded[-1, 1] > 0.99
 
 # %% [markdown]
-# The formula holds for every weight of a real layer, each with its own $m$ and $v$: [further
-# on](04_explicit_freezing_deeper.ipynb#How-far-Adam-carries-a-real-layer) it carries one by about a
-# third of its norm.
+# The formula holds for every weight of a real layer, each with its own $m$ and $v$. How far it
+# carries one is measured [further
+# on](04_explicit_freezing_deeper.ipynb#How-far-Adam-carries-a-real-layer).
 #
 # Number **(2), momentum**, can be summed by hand. Each step after the freeze is $\mu$ times the one
 # before, so in units of the last step the weight coasts $S = \mu + \mu^2 + \mu^3 + \dots$ Multiply
@@ -563,11 +563,11 @@ assert "Adam goes on for 0.0 steps' worth" in coast.try_values(beta=0.0).finding
 # five of drift ([summed further
 # on](04_explicit_freezing_deeper.ipynb#How-far-Adam-coasts-in-the-long-run)).
 #
-# Which route is better? With zeroed *updates* the averages stay current, which helps if the layer
-# is unfrozen later; the price is gradients that are computed and not used. With zeroed *gradients*
-# the layer drifts, and the state goes stale. To hold no state at all avoids both; a layer unfrozen
-# later then starts cold, and Adam's first step is one whole learning rate, even at a gradient of
-# 0.001.
+# Which route is better? With zeroed *updates* the averages stay current, which may help if the
+# layer is unfrozen later (not measured); the price is gradients that are computed and not used.
+# With zeroed *gradients* the layer drifts, and the state goes stale. To hold no state at all avoids
+# both; a layer unfrozen later then starts cold, and Adam's first step is one whole learning rate,
+# even at a gradient of 0.001.
 
 # %% tags=["claim"]
 assert abs(adam_history([0.001])[0, 0] + 1) < 1e-4
@@ -746,8 +746,8 @@ assert optax.multi_transform is optax.partition
 #   place of 5, a step count and two averages for $b$.
 #
 # The order matters once more where gradients are clipped by their *global* norm: [further
-# on](04_explicit_freezing_deeper.ipynb#Clip-or-freeze-first), a frozen gradient makes the trainable
-# part learn 100 times more slowly.
+# on](04_explicit_freezing_deeper.ipynb#Clip-or-freeze-first), a frozen gradient holds back the part
+# that is trainable.
 #
 # ## BatchNorm moves without a gradient
 #

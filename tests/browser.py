@@ -15,6 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
@@ -124,6 +125,18 @@ def run_all(page):
         page.locator(f'[data-command="{command}"]').click()
     last = page.locator(".jp-CodeCell .jp-InputPrompt").last
     expect(last).to_have_text(re.compile(r"\[\d+\]:"), timeout=120_000)
+
+
+def saved(page, notebook):
+    """Save the open notebook; its cells as they are then in the file of that path."""
+    before = notebook.stat().st_mtime_ns
+    command(page, "docmanager:save", menu="File")
+    for _ in range(100):
+        if notebook.stat().st_mtime_ns != before:
+            break
+        page.wait_for_timeout(200)
+    expect(page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0)
+    return nbformat.read(notebook, as_version=4).cells
 
 
 def cell(page, text):

@@ -2,14 +2,16 @@
 
 import re
 
+import nbformat
 import pytest
 from playwright.sync_api import expect
 
 from grader.checking import registry
 from grader.harvesting import views
+from grader.press import executing
 from tests import ROOT
 from tests.answers import typed
-from tests.browser import MARKS, assert_accessible, cell, open_notebook, run_all, set_dark
+from tests.browser import MARKS, assert_accessible, cell, open_notebook, run_all, saved, set_dark
 
 pytestmark = MARKS
 
@@ -43,11 +45,17 @@ def test_its_links_lead_to_the_lesson(page, course):
 
 
 @pytest.mark.parametrize("stem", [path.stem for path in sorted((ROOT / "lessons").glob("*.ipynb"))])
-def test_a_lesson_runs_and_its_slider_changes_the_figure(page, course, picture, stem):
-    """What goes deeper need not have one."""
+def test_a_lesson_shows_what_is_stored_and_its_slider_changes_the_figure(
+    page, copy, course, picture, stem
+):
+    """On this processor, as it is. What goes deeper need not have a slider."""
+    stored = nbformat.read(ROOT / "lessons" / f"{stem}.ipynb", as_version=4).cells
     open_notebook(page, course, f"lessons/{stem}.ipynb")
     run_all(page)
     assert page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
+    shown = saved(page, copy / "lessons" / f"{stem}.ipynb")
+    for old, new in zip(stored, shown, strict=True):
+        assert executing.compared(old) == executing.compared(new), old.source
     experiments = page.locator(".paramlock-explore")
     if stem.endswith("_deeper") and not experiments.count():
         return

@@ -9,7 +9,16 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 from traitlets.config import Config
 
-from tests.browser import MARKS, assert_accessible, cell, command, open_notebook, run_all, set_dark
+from tests.browser import (
+    MARKS,
+    assert_accessible,
+    cell,
+    command,
+    open_notebook,
+    run_all,
+    saved,
+    set_dark,
+)
 
 pytestmark = MARKS
 
@@ -253,14 +262,8 @@ def test_what_is_kept_stands_in_the_saved_notebook(page, lesson):
     asked.get_by_role("textbox").fill("1/2")
     asked.get_by_role("textbox").press("Enter")
     expect(page.locator(".jp-OutputArea-output", has_text="Your guess: 0.5 units.")).to_be_visible()
-    before = lesson.read_bytes()
-    page.locator('.jp-Toolbar [data-command="docmanager:save"]').click()
-    for _ in range(100):
-        if lesson.read_bytes() != before:
-            break
-        page.wait_for_timeout(200)
-    stored = nbformat.read(lesson, as_version=4)
-    asking, line = (output.data for output in stored.cells[1].outputs)
+    stored = saved(page, lesson)
+    asking, line = (output.data for output in stored[1].outputs)
     assert asking["text/plain"].startswith("Predict. How many of the 128 units")
     assert line["text/plain"] == "Your guess: 0.5 units." and "0.5 units" in line["text/html"]
 

@@ -97,16 +97,20 @@ def cases(rng: np.random.Generator) -> Challenge:
 
 
 def case(rng: np.random.Generator, name: str, kind: str = "plain") -> dict[str, Any]:
-    """Inputs (10, 6), labels (10,), and a layer of 6 units in Flax' layout."""
+    """Inputs (10, 7), labels (10,), and a layer of 6 units in Flax' layout.
+
+    One input leads to no unit: a layer has another width than what it is given.
+    """
     kinds = [UNITS[name][i] for i in rng.permutation(len(UNITS[name]))]
     wanted = np.stack([_unit(rng, *kind) for kind in kinds], axis=1)
     bias = wanted[-1]
     mixed = rng.permutation(len(kinds))
+    beside = np.append(_eighths(rng, -3, 3, SAMPLES - 1), 0.0)
     return {
         "activation": name,
-        "x": (2 * (wanted - bias)[:, mixed]).astype(np.float32),
+        "x": np.column_stack([2 * (wanted - bias)[:, mixed], beside]).astype(np.float32),
         "y": rng.integers(0, 10, SAMPLES),
-        "kernel": (np.eye(len(kinds))[mixed] / 2).astype(np.float32),
+        "kernel": np.pad(np.eye(len(kinds))[mixed] / 2, ((0, 1), (0, 0))).astype(np.float32),
         "bias": bias.astype(np.float32),
         "kind": kind,
     }
@@ -123,13 +127,13 @@ def _eighths(rng: np.random.Generator, low: float, high: float, count: int) -> n
     return rng.integers(round(8 * low), round(8 * high) + 1, count) / 8
 
 
-def batches(inputs: Mapping[str, Any], wrap: Any) -> Any:
-    """The loader: (x, y) batches as a list, or to be walked once where the case says so."""
-    pairs = list(_pairs(inputs, wrap))
+def loader(inputs: Mapping[str, Any], pairs: Sequence[Any]) -> Any:
+    """The batches as they are, or to be walked through once where the case says so."""
     return iter(pairs) if inputs["kind"] == "once" else pairs
 
 
-def _pairs(inputs: Mapping[str, Any], wrap: Any) -> Iterator[tuple[Any, Any]]:
+def batches(inputs: Mapping[str, Any], wrap: Any) -> Iterator[tuple[Any, Any]]:
+    """Pairs of inputs and labels, each wrapped on its own."""
     end = 0
     for size in BATCHES:
         rows = slice(end, end + size)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from grader.instruments.words import listed
-from grader.judging.evidence import alike, number, plain, told_apart
+from grader.instruments.words import compared, listed
+from grader.judging.evidence import plain
 from grader.judging.exercise import claim, of_kind
 from grader.judging.terms import Challenge, Evidence, Finding
 
@@ -54,9 +54,19 @@ def challenge(rng: np.random.Generator) -> Challenge:
             {"body": {"layer1": layer(rng), "head": layer(rng)}, "head": layer(rng)}, "head"
         ),
         "the whole": case(drawn(), ""),
+        "a layer three steps down": case(
+            {"body": {"block": {"layer1": layer(rng), "layer2": layer(rng)}}, "head": layer(rng)},
+            "body.block.layer1",
+        ),
         "a part without a gradient": case(tree(nothing, layer(rng), layer(rng)), kind="none"),
         "another layer without a gradient": case(
             tree(layer(rng), nothing, layer(rng)), kind="none"
+        ),
+        "a part whose bias has no gradient": case(
+            tree(layer(rng) | {"bias": None}, layer(rng), layer(rng)), kind="none"
+        ),
+        "another layer whose bias has none": case(
+            tree(layer(rng), layer(rng) | {"bias": None}, layer(rng)), kind="none"
         ),
         "every gradient is zero": case(tree(zeros, zeros, zeros), kind="zero"),
         "the whole, every gradient zero": case(tree(zeros, zeros, zeros), "", "zero"),
@@ -101,12 +111,7 @@ def logarithm(value: Any) -> float:
 
 
 def _share(seen: Evidence, expected: Evidence) -> Finding:
-    ours, right = seen["returned"], expected["returned"]
-    same = alike(ours, right) and alike(seen["log10"], expected["log10"])
-    if same:
-        return same, f"you return {number(ours)}"
-    shown, due = told_apart(ours, right)
-    return same, f"you return {shown}, the share is {due}"
+    return compared(seen["returned"], expected["returned"], "the share")
 
 
 @claim(3, "Which gradients are in the part, and how do norms combine?", of_kind("plain"))

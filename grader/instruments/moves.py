@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from grader.judging.evidence import alike, number, numbers
+from grader.judging.evidence import alike, number, numbers, told_apart
 from grader.judging.terms import Finding
 
 Arrays = Mapping[str, np.ndarray]
@@ -43,6 +43,16 @@ def end_alike(ours: Arrays, right: Arrays, due: str = "{} was expected") -> Find
     if not astray:
         return True, "all end where they should"
     first, more = astray[0], f", and {len(astray) - 1} more" if len(astray) > 1 else ""
-    end = numbers(np.ravel(ours[first]), 3) if first in ours else "nothing"
-    expected = due.format(numbers(np.ravel(right[first]), 3))
-    return False, f"{first} ends at {end}, where {expected}{more}"
+    if first not in ours:
+        return False, f"{first} is gone{more}"
+    end, expected = _told_apart(ours[first], right[first])
+    return False, f"{first} ends at {end}, where {due.format(expected)}{more}"
+
+
+def _told_apart(ours: np.ndarray, right: np.ndarray) -> tuple[str, str]:
+    """The first numbers of both; where these look the same, those that lie farthest apart."""
+    end, expected = numbers(np.ravel(ours), 3), numbers(np.ravel(right), 3)
+    if end != expected or np.shape(ours) != np.shape(right):
+        return end, expected
+    place = np.argmax(np.abs(ours - right))
+    return told_apart(np.ravel(ours)[place], np.ravel(right)[place])

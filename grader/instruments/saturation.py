@@ -23,42 +23,47 @@ from grader.judging.terms import Challenge, Evidence, Finding, Inputs
 
 SAMPLES = 6  # as many as units, so that a mistaken axis is no mistaken shape
 LEAK = 0.0625  # exact in float32; the slope of the leaky ReLU below zero
+BELOW, AWAKE = 1, 4  # places among `_units`
 BELOW_ZERO = [(4, 8), (8, 16), (16, 20), (48, 64), (64, 120)]  # eighths, each within powers of two
 
 
 def cases(rng: np.random.Generator) -> Challenge:
-    """The same cases for both twins; z is (6, 6), or has more samples or more axes of them."""
+    """The same cases for both twins; z is (6, 6), or has more samples, axes of them, or units."""
 
     def case(kind: str, activation: str, delta: float, z: np.ndarray) -> dict[str, Any]:
         """The columns of z are the units. They are shuffled here."""
         shuffled = z[..., rng.permutation(z.shape[-1])].astype(np.float32)
         return {"kind": kind, "activation": activation, "z": shuffled, "delta": delta}
 
-    def spoilt(activation: str) -> dict[str, Any]:
-        """A NaN in the unit that is far below zero, and saturated without it."""
+    def spoilt(activation: str, unit: int = BELOW) -> dict[str, Any]:
+        """A NaN in the unit that is far below zero, and saturated without it, or in another."""
         z = _units(rng, 2.0)
-        z[rng.integers(SAMPLES), 1] = np.nan
+        z[rng.integers(SAMPLES), unit] = np.nan
         return case("NaN", activation, 2 * LEAK, z)
 
     one, other = _units(rng, 2.0), np.roll(_units(rng, 2.0), 1, axis=1)
     sequences = np.stack([one, other])  # two units are flat in both, two in one of them
+    many = np.hstack([_units(rng, 2.5, 120) for _ in range(2)])
     z = _units(rng, 2.0)
+    endless = np.where(abs(z) < 6, z, np.copysign(np.inf, z))
     return {
         "sigmoid": case("usual", "sigmoid", 0.15, _units(rng, 1.625)),
         "tanh": case("usual", "tanh", 0.05, _units(rng, 2.0)),
-        "tanh, 120 samples": case("usual", "tanh", 0.05, _units(rng, 2.0, 120)),
+        "tanh, 120 samples": case("usual", "tanh", 0.0275, many),
+        "tanh, a small delta": case("usual", "tanh", 1e-4, _units(rng, 5.0)),
         "sigmoid of 3z": case("other", "sigmoid of 3z", 0.05, _units(rng, 2.5)),
         "hardtanh": case("other", "hardtanh", 0.02, _units(rng, 1.25)),
         "leaky ReLU with a slope of delta": case("other", "leaky ReLU", LEAK, _leaking(rng)),
         "SiLU": case("falling", "SiLU", 0.05, _falling(rng)),
         "sequences": case("axes", "tanh", 0.05, sequences),
         "four axes": case("axes", "tanh", 0.05, sequences.reshape(2, 2, 3, -1)),
+        "one sample of one unit": case("axes", "tanh", 0.05, one[:1, :1]),
         "a NaN among the pre-activations": spoilt("sigmoid"),
         "a NaN where hardtanh has a slope": spoilt("hardtanh"),
         "a NaN where a leaky ReLU has a slope": spoilt("leaky ReLU"),
-        "infinities": case(
-            "infinity", "tanh", 0.05, np.where(abs(z) < 6, z, np.copysign(np.inf, z))
-        ),
+        "a NaN in a unit that is awake": spoilt("sigmoid", AWAKE),
+        "infinities": case("infinity", "tanh", 0.05, endless),
+        "infinities that add up to NaN": case("infinity", "leaky ReLU", 2 * LEAK, endless),
     }
 
 

@@ -9,12 +9,23 @@ from typing import Any
 
 import torch
 
+from grader.instruments.words import listed
+from grader.judging.exercise import claim
+from grader.judging.terms import Evidence, Finding
+
 Snapshot = dict[str, Any]
 """By name: "mode of body", "requires_grad of head.bias", "gradient of head.bias", "head.bias"."""
 
 
-def snapshot(thing: Any) -> Snapshot:
-    """All that an answer may change about a model, or about tensors by name, each by its name."""
+def snapshot(*things: Any) -> Snapshot:
+    """All that an answer may change about models, and about dicts of tensors, each by its name."""
+    kept: Snapshot = {}
+    for thing in things:
+        kept |= _kept(thing)
+    return kept
+
+
+def _kept(thing: Any) -> Snapshot:
     if isinstance(thing, torch.nn.Module):
         kept = {f"mode of {path or 'the model'}": m.training for path, m in thing.named_modules()}
         named = thing.named_parameters(remove_duplicate=False)
@@ -22,10 +33,16 @@ def snapshot(thing: Any) -> Snapshot:
     return _tensors(thing.items())
 
 
-def changed(before: Snapshot, thing: Any) -> list[str]:
+def changed(before: Snapshot, *things: Any) -> list[str]:
     """The names of what is not as it was, is gone or was added, in order."""
-    now = snapshot(thing)
+    now = snapshot(*things)
     return sorted(what for what in before | now if now.get(what, "") != before.get(what, ""))
+
+
+@claim(1, "Which line of yours writes into the model, or into a gradient it holds?")
+def model_stays(seen: Evidence, expected: Evidence) -> Finding:
+    """The model is left as it was: its numbers, flags, modes and gradients."""
+    return not seen["changed"], f"changed: {listed(seen['changed'])}"
 
 
 def gradients_now(before: Snapshot, model: torch.nn.Module) -> dict[str, str]:

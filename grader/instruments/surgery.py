@@ -46,6 +46,7 @@ def cases(rng: np.random.Generator) -> Challenge:
 
     within, normed, diverged = tree(one), tree(one), tree(one)
     within[body] |= dense(rng)
+    named_so = {body: {"kernel": dense(rng), "bias": dense(rng)["bias"]}, head: dense(rng)}
     normed[body]["LayerNorm_0"] = norm(rng)
     diverged[body][one]["kernel"][0, :3] = np.nan, np.inf, -np.inf
     mixed = tree(one) | {head: dense(rng, "float16"), "step": np.array([7], np.int32)}
@@ -65,6 +66,8 @@ def cases(rng: np.random.Generator) -> Challenge:
             twice(), other, one, tied=[[*layer, "kernel"] for layer in layers]
         ),
         "a float16 layer": case(tree(one, dtype="float16"), body, one),
+        "a layer of whole numbers": case(tree(one, dtype="int8"), body, one),
+        "a layer called kernel": case(named_so, body, "kernel"),
         "NaN and infinity in the kernel": case(diverged, body, one),
         "numpy arrays of float64": case(
             tree(one, two, dtype="float64"), body, one, dtype="float64"
@@ -74,6 +77,7 @@ def cases(rng: np.random.Generator) -> Challenge:
         "a key with a slash, taken for two": case(slashed(), body, one, fails=True),
         "a layer without a kernel": case(normed, body, "LayerNorm_0", fails=True),
         "a path to a dict of layers": case(tree(one), body, fails=True),
+        "a path to a dict with a layer called kernel": case(named_so, body, fails=True),
         "an empty path": case(tree(one), fails=True),
         "a path to a kernel": case(tree(one), head, "kernel", fails=True),
         "a path past a kernel": case(tree(one), head, "kernel", "x", fails=True),

@@ -20,8 +20,9 @@ def case(
         rng: draws the seed of the model's numbers.
         layers: module path to class name and arguments.
         frozen: paths of modules, or names of parameters, that are frozen.
-        **more: pairs of parameters that are `tied`; paths of modules `with_gradients` and
-            `in_eval_mode`; and whatever the exercise adds for itself.
+        **more: pairs of parameters that are `tied`; paths of modules `with_gradients`,
+            `in_eval_mode` and `in_half_precision`; a number that `fills` every parameter; and
+            whatever the exercise adds for itself.
     """
     special: dict[str, Any] = {"tied": [], "with_gradients": [], "in_eval_mode": []}
     drawn = {path: list(layer) for path, layer in layers.items()}
@@ -32,6 +33,10 @@ def case(
 def built(inputs: Mapping[str, Any]) -> torch.nn.Sequential:
     """The model of a case."""
     model = net(inputs["layers"], inputs["seed"], inputs["tied"])
+    for path in inputs.get("in_half_precision", ()):
+        model.get_submodule(path).half()
+    for parameter in model.parameters() if "fills" in inputs else ():
+        torch.nn.init.constant_(parameter.data, inputs["fills"])
     for path in inputs["with_gradients"]:
         give_gradients(model.get_submodule(path), inputs["seed"])
     for path in inputs["in_eval_mode"]:

@@ -14,9 +14,12 @@ Entries = dict[str, np.ndarray]
 """By name: "head.bias", "gradient for head.bias", "exp_avg for head.bias", "mode of head"."""
 
 
-def entries(model: nn.Module, optimizer: Optimizer) -> Entries:
-    """Every parameter, its gradient and what the optimizer keeps of it, flags, modes, settings."""
-    found: dict[str, Any] = {"settings of the optimizer": _settings(optimizer)}
+def entries(model: nn.Module, optimizer: Optimizer, **beside: Tensor) -> Entries:
+    """Every parameter, its gradient and what the optimizer keeps of it, flags, modes, settings.
+
+    `beside` are tensors that are neither's.
+    """
+    found: dict[str, Any] = {"settings of the optimizer": _settings(optimizer), **beside}
     found |= {f"mode of {path or 'the model'}": m.training for path, m in model.named_modules()}
     for name, parameter in model.named_parameters():
         kept = {"gradient": parameter.grad, **optimizer.state.get(parameter, {})}

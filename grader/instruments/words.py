@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
-from grader.judging.evidence import alike, number, told_apart
+from grader.judging.evidence import RTOL, number, told_apart
 from grader.judging.terms import Finding
 
 
@@ -14,8 +15,11 @@ def listed(names: Iterable[str]) -> str:
 
 
 def compared(ours: float, right: float, what: str) -> Finding:
-    """Whether a number returned is the right one, and both in words. `what` it is: "the share"."""
-    if alike(ours, right):
+    """Whether a number returned is the right one, and both in words. `what` it is: "the share".
+
+    Relative closeness alone: 1e-7 is not 0.
+    """
+    if math.isclose(ours, right, rel_tol=RTOL):
         return True, f"you return {number(ours)}"
     shown, due = told_apart(ours, right)
     return False, f"you return {shown}, {what} is {due}"

@@ -28,6 +28,8 @@ def text_of(notebook: NotebookNode) -> str:
 def weave(target: Target, force: bool = False) -> bool:
     """Write the notebook of a target; True if its file changed.
 
+    It is executed if its code has changed, or with `force`; else it keeps what it showed.
+
     Raises:
         WeaveError: a cell failed, the notebook is too large, or somebody has worked in it.
     """
@@ -36,7 +38,8 @@ def weave(target: Target, force: bool = False) -> bool:
             f"{target.label} was changed by hand, and weaving would overwrite that. Keep a copy "
             "under another name, or say --force."
         )
-    text = text_of(executed(target))
+    kept = None if force else _with_stored_outputs(target)
+    text = text_of(kept or executed(target))
     if len(text.encode()) > SIZE_LIMIT:
         raise WeaveError(f"{target.label}: {len(text.encode())} bytes, more than {SIZE_LIMIT}.")
     if target.notebook.exists() and target.notebook.read_text(encoding="utf-8") == text:
@@ -56,6 +59,23 @@ def weave_all(picked: Sequence[Target], force: bool = False) -> None:
         print(f"{target.label}: {'written' if changed else 'unchanged'}")
 
 
+def _with_stored_outputs(target: Target) -> NotebookNode | None:
+    """The notebook as built, with what is stored of its outputs; None if its code has changed."""
+    if not target.notebook.exists():
+        return None
+    fresh = built(target)
+    new, old = _code_of(fresh), _code_of(stored(target.notebook))
+    if _texts_of(new) != _texts_of(old) or not all(cell.execution_count for cell in old):
+        return None
+    for cell, shown in zip(new, old, strict=True):
+        cell.outputs, cell.execution_count = shown.outputs, shown.execution_count
+    return fresh
+
+
+def _code_of(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
 def _worked_in(path: Path) -> bool:
     """Whether the cells of a notebook differ from those that were woven into it."""
     if not path.exists():
@@ -73,21 +93,21 @@ def stored(path: Path) -> NotebookNode:
 
 
 def differences(target: Target) -> list[str]:
-    """How the stored notebook differs from its source. Outputs are nbval's business.
+    """How the stored notebook differs from its source. Outputs are the tests' business.
 
-    A code cell without an execution count counts: nbval would pass it without looking.
+    A code cell without an execution count counts: it was never run.
     """
     if not target.notebook.exists():
         return [f"{target.label} is missing"]
     old, fresh = stored(target.notebook), built(target)
     found = []
-    if _cells_of(old) != _cells_of(fresh):
+    if _texts_of(old.cells) != _texts_of(fresh.cells):
         found.append(f"{target.label} differs from {target.source.name}")
     if any(cell.cell_type == "code" and not cell.execution_count for cell in old.cells):
         found.append(f"{target.label} has cells that were never executed")
     return found
 
 
-def _cells_of(notebook: NotebookNode) -> list[tuple[str, NotebookNode]]:
+def _texts_of(cells: Sequence[NotebookNode]) -> list[tuple[str, NotebookNode]]:
     """What of the cells comes from the source: text, tags, and what is folded."""
-    return [(cell.source, cell.metadata) for cell in notebook.cells]
+    return [(cell.source, cell.metadata) for cell in cells]

@@ -23,7 +23,7 @@ from paramlock.certifying.records import Measurement, place_name
 from paramlock.models.numbers import plain
 from paramlock.pictures import tables
 from paramlock.unlocking.keys import KEYS
-from paramlock.unlocking.measured import DYING, PLANTED
+from paramlock.unlocking.measured import DYING, DYING_BY, PLANTED, PLANTED_BY
 
 WON_BACK = 0.9  # share of the accuracy lost that a key has to win back
 EARLY = " from the start"  # keys that were turned before there was a lock
@@ -33,11 +33,13 @@ EARLY = " from the start"  # keys that were turned before there was a lock
 class Trial:
     """What every key did in one lock, planted in a small network: accuracies on MNIST.
 
+    `trained_by`: optimizer, length, batch size and schedule, without which no figure says much.
     `alone`: of the lock left alone; `healthy`: of the network without it. `opened`,
     `prevented` and `failed` are {key: accuracy}, best first, NaN where training diverged.
     """
 
     lock: str
+    trained_by: str
     alone: float
     healthy: float
     opened: dict[str, float]
@@ -48,7 +50,7 @@ class Trial:
         parts = [f"{self.lock}: {self.alone:.3f} left alone, {self.healthy:.3f} without the lock"]
         named = {"opened by": self.opened, "prevented by": self.prevented, "not by": self.failed}
         parts += [f"{words} {_listed(keys)}" for words, keys in named.items() if keys]
-        return "; ".join(parts)
+        return "; ".join([*parts, f"trained by {self.trained_by}"])
 
 
 def _listed(figures: dict[str, float]) -> str:
@@ -57,24 +59,26 @@ def _listed(figures: dict[str, float]) -> str:
     )
 
 
-def _trial(lock: str, figures: dict[str, float], alone: str, healthy: str) -> Trial:
+def _trial(
+    lock: str, trained_by: str, figures: dict[str, float], healthy: str = "healthy"
+) -> Trial:
     """Sort the keys by what they did."""
-    low, high = figures[alone], figures[healthy]
+    low, high = figures["none"], figures[healthy]
     rest = {key: a for key, a in figures.items() if key not in ("none", "healthy")}
     best_first = sorted(rest.items(), key=lambda item: (math.isnan(item[1]), -item[1]))
     wins = {key: a for key, a in best_first if a - low >= WON_BACK * (high - low)}
     early = {key: a for key, a in wins.items() if key.endswith(EARLY)}
     opened = {key: a for key, a in wins.items() if key not in early}
     failed = {key: a for key, a in best_first if key not in wins}
-    return Trial(lock, low, high, opened, early, failed)
+    return Trial(lock, trained_by, low, high, opened, early, failed)
 
 
 TRIALS: dict[str, Trial] = {
-    **{lock: _trial(lock, figures, "none", "healthy") for lock, figures in PLANTED.items()},
+    **{lock: _trial(lock, PLANTED_BY, figures) for lock, figures in PLANTED.items()},
     "dying": _trial(
-        "dying in training by Adam at a rate of 0.1",
+        "dying in training",
+        DYING_BY,
         {cure: accuracy for cure, (accuracy, _) in DYING.items()},
-        "none",
         f"rate / 10{EARLY}",
     ),
 }

@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from lessonkit import predict, state
+from lessonkit.form_widget import CHANGED
 from lessonkit.forms import Choice, Number, Order
 from lessonkit.predict import Predictions
 
@@ -32,6 +33,12 @@ def notebook():
     """A shell, in which cells are run in any order."""
     shell = InteractiveShell.instance()
     yield shell
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def script(notebook):
+    """No shell, as where a source runs as a script."""
     InteractiveShell.clear_instance()
 
 
@@ -299,6 +306,60 @@ def test_where_nothing_can_be_kept_the_lesson_goes_on_and_says_so(tmp_path, monk
     assert "Too high by 19 units." in words and "not kept when the kernel ends" in words
 
 
+# --- what a learner may change
+
+
+CHANGES = {
+    "another tolerance": lambda p: p.number("count", HOW_MANY, unit="units", within=20),
+    "another kind": lambda p: p.choice("count", HOW_MANY, ["none", "some"]),
+    "another option": lambda p: p.choice("which", WHICH, ["the weights", "the momentum"]),
+}
+SPOILT = {
+    "a tolerance below zero": lambda p: p.number("count", HOW_MANY, unit="units", within=-1),
+    "a factor below one": lambda p: p.number("count", HOW_MANY, unit="units", factor=0.5),
+    "an option twice": lambda p: p.choice("which", WHICH, ["the weights", "the weights"]),
+    "one item": lambda p: p.order("order", ORDER, ["biases"]),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_question_that_was_changed_is_asked_as_it_stands(how):
+    found = asked()
+    (_, words), (_, form), _ = outputs(CHANGES[how], found)
+    assert words == f"{CHANGED}: it is asked as it stands here now." and "Predict." in form
+    assert len(outputs(CHANGES[how], found)) == 2  # the next time it is no news
+
+
+def test_a_guess_is_judged_by_the_question_as_it_stands():
+    found = asked()
+    press(found, "count", "42")
+    outputs(CHANGES["another tolerance"], found)
+    assert "Right within 20 units." in shown(found.measured, "count", 23)
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_question_that_was_spoilt_is_told_in_a_sentence(how):
+    found = asked()
+    words = shown(SPOILT[how], found)
+    assert words.startswith(f"{CHANGED}, and cannot be asked") and len(words.splitlines()) == 1
+    assert "No guess was kept." in shown(found.measured, "count", 23)  # the old one stands
+    assert shown(SPOILT[how], Predictions("00_test")) == words
+
+
+NO_ANSWERS = [
+    ("count", "many"), ("count", True), ("count", None), ("count", torch.zeros(2)),
+    ("which", "nothing {0}"), ("order", ["biases"]), ("order", "biases"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), NO_ANSWERS)
+def test_a_measurement_that_is_none_of_the_options_is_told_and_not_kept(name, value):
+    found = asked()
+    words = shown(found.measured, name, value).splitlines()
+    assert words[0] == predict.TITLE and words[1].startswith(f"Measured: {value}. It is none of")
+    assert state.records(predict.SECTION) == {}
+
+
 # --- what an author has to mend
 
 
@@ -308,17 +369,17 @@ def test_a_script_cannot_measure_what_it_has_not_asked():
     assert done.returncode and "nothing asks for it before: ask with" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("count", "many"), ("count", True), ("count", None), ("count", torch.zeros(2)),
-        ("which", "nothing"), ("order", ["biases"]), ("order", "biases"),
-    ],
-)  # fmt: skip
-def test_a_measurement_that_answers_nothing_is_refused_by_the_question(name, value):
+@pytest.mark.parametrize(("name", "value"), NO_ANSWERS)
+def test_a_script_cannot_measure_what_answers_nothing(script, name, value):
     question = {"count": HOW_MANY, "which": WHICH, "order": ORDER}[name]
     with pytest.raises(ValueError, match=re.escape(question)):
         asked().measured(name, value)
+
+
+@pytest.mark.parametrize("how", {**CHANGES, **SPOILT})
+def test_a_script_asks_one_thing_under_a_name_and_only_what_can_be_asked(script, how):
+    with pytest.raises(ValueError, match=r"asks two things|^'.*\?"):
+        {**CHANGES, **SPOILT}[how](asked())
 
 
 @pytest.mark.parametrize(
@@ -345,12 +406,9 @@ def test_a_question_needs_words():
         Number(" ", within=1)
 
 
-def test_a_name_asks_one_thing_and_its_cell_may_run_twice():
+def test_a_cell_that_asks_may_run_twice():
     found = asked()
-    with capture_output():
-        found.choice("which", WHICH, ["the weights", "the biases"])
-    with pytest.raises(ValueError, match="'which' asks two things"):
-        found.choice("which", WHICH, ["the weights", "the momentum"])
+    assert len(outputs(found.choice, "which", WHICH, ["the weights", "the biases"])) == 2
 
 
 # --- without a kernel

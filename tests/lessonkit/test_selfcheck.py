@@ -7,6 +7,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from lessonkit import selfcheck, state
+from lessonkit.form_widget import CHANGED
 from lessonkit.selfcheck import SelfCheck, right
 
 KEY = "00_test/q"
@@ -20,6 +21,12 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def notebook():
     yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def script(notebook):
+    """No shell, as where a source runs as a script."""
     InteractiveShell.clear_instance()
 
 
@@ -168,7 +175,7 @@ def test_a_reply_changes_nothing_of_what_is_stored_without_a_kernel():
 # --- what an author has to mend
 
 
-@pytest.mark.parametrize(
+SPOILT = pytest.mark.parametrize(
     ("act", "words"),
     [
         (lambda c: c.choice("q", "?", {"a": "no", "b": "no"}), "mark one option"),
@@ -185,15 +192,44 @@ def test_a_reply_changes_nothing_of_what_is_stored_without_a_kernel():
         ),
     ],
 )
-def test_a_question_that_cannot_be_asked_is_refused(act, words):
+
+
+@SPOILT
+def test_a_script_cannot_ask_what_cannot_be_answered(script, act, words):
     with pytest.raises(ValueError, match=re.escape(words)), capture_output():
         act(SelfCheck("00_test"))
 
 
-def test_a_name_asks_one_thing_and_its_cell_may_run_twice():
+@SPOILT
+def test_in_a_notebook_a_sentence_says_that_a_question_was_spoilt(act, words):
+    (told,) = told_by(act, SelfCheck("00_test"))
+    assert told.startswith(f"{CHANGED}, and cannot be asked") and words in told
+
+
+def told_by(act, check):
+    with capture_output() as captured:
+        act(check)
+    return [out.data["text/plain"] for out in captured.outputs]
+
+
+def in_order(check):
+    check.order("q", "?", ["a", "b"], why="x")
+
+
+def the_other_way_round(check):
+    check.order("q", "?", ["b", "a"], why="x")
+
+
+def test_a_cell_may_run_twice_and_one_that_was_changed_is_asked_as_it_stands():
     check = SelfCheck("00_test")
-    with capture_output():
-        for _ in range(2):
-            check.order("q", "?", ["a", "b"], why="x")
+    assert [len(told_by(in_order, check)) for _ in range(2)] == [2, 2]
+    words, form, _ = told_by(the_other_way_round, check)
+    assert words == f"{CHANGED}: it is asked as it stands here now." and "Check yourself." in form
+    assert "The answer: b, then a. x" in form
+
+
+def test_a_script_asks_one_thing_under_a_name(script):
+    check = SelfCheck("00_test")
+    in_order(check)
     with pytest.raises(ValueError, match="'q' asks two things"):
-        check.order("q", "?", ["b", "a"], why="x")
+        the_other_way_round(check)

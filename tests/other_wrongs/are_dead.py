@@ -43,3 +43,21 @@ def look_at_the_lowest(units):
 
 def stop_after_ten_samples(units):
     return [max(unit[:5]) <= 0 for unit in units]
+
+
+def sort_each_unit(units):
+    for unit in units:
+        unit.sort()
+    return [unit[-1] <= 0 for unit in units]
+
+
+def call_what_is_close_to_zero_zero(units):
+    return [all(z < 1e-8 for z in unit) for unit in units]
+
+
+def round_the_sum_of_the_outputs(units):
+    return [round(sum(max(z, 0) for z in unit), 6) == 0 for unit in units]
+
+
+def cut_off_the_decimals(units):
+    return [all(int(z) <= 0 for z in unit) for unit in units]

@@ -1,6 +1,7 @@
 """Wrong answers to `born_dead_probability` that come from none of its beliefs."""
 
 import math
+from decimal import Decimal
 
 import numpy as np
 
@@ -112,3 +113,15 @@ def refuse_a_network_without_layers(widths):
 def give_nothing_for_a_network_without_layers(widths):
     if widths:
         return _some(0.5**width for width in widths)
+
+
+def divide_by_a_power_of_a_float(widths):
+    """2.0 ** 2048 is no float, and Python raises."""
+    return -math.expm1(sum(math.log1p(-1 / 2.0**width) for width in widths))
+
+
+def reckon_with_28_decimals(widths):
+    alive = Decimal(1)
+    for width in widths:
+        alive *= 1 - Decimal(2) ** -width
+    return float(1 - alive)

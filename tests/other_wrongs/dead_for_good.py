@@ -25,6 +25,11 @@ def _for_good(dead, movable):
     return [d & (not any(movable[:i])) for i, d in enumerate(dead)]
 
 
+def _right(model, x):
+    dead = _dead(model, x)
+    return _for_good(dead, _movable(model, dead))
+
+
 def call_a_layer_frozen_if_one_of_its_parameters_is(model, x):
     dead = _dead(model, x)
     return _for_good(dead, _movable(model, dead, lambda own: not all(p.requires_grad for p in own)))
@@ -143,3 +148,20 @@ def freeze_what_does_not_move(model, x):
     for linear, moves in zip(list(model)[:-1:2], movable, strict=True):
         linear.requires_grad_(moves)
     return _for_good(dead, movable)
+
+
+def expect_as_many_units_as_inputs(model, x):
+    return [
+        units if units.any() else torch.zeros(model[2 * i].in_features, dtype=torch.bool)
+        for i, units in enumerate(_right(model, x))
+    ]
+
+
+def ask_x_for_a_gradient(model, x):
+    x.requires_grad_()
+    return _right(model, x)
+
+
+def take_a_frozen_head_for_a_dead_end(model, x):
+    trainable = any(p.requires_grad for p in model[-1].parameters())
+    return _right(model, x) if trainable else _dead(model, x)

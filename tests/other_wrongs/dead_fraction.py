@@ -111,3 +111,17 @@ def refuse_the_layer_without_samples_only(z):
         raise ValueError("no samples")
     void = ~z.isfinite().all(0)
     return _shares((z <= 0).all(0) & ~void, void)
+
+
+def refuse_what_is_not_finite(z):
+    if z.numel() == 0 or not z.isfinite().all():
+        raise ValueError("nothing to judge")
+    return (z <= 0).all(0).double().mean().item(), 0.0
+
+
+def write_over_what_is_void(z):
+    if z.numel() == 0:
+        raise ValueError("nothing to judge")
+    void = ~z.isfinite().all(0)
+    z[:, void] = 1.0
+    return (z <= 0).all(0).double().mean().item(), void.double().mean().item()

@@ -53,3 +53,16 @@ def fade_as_an_exponential(slope, std, width, layers):
 
 def give_the_share_of_the_other_way(slope, std, width, layers):
     return (slope * std * math.sqrt(width)) ** -layers
+
+
+def call_little_nothing(slope, std, width, layers):
+    left = (slope * std * math.sqrt(width)) ** layers
+    return left if left > 1e-6 else 0.0
+
+
+def begin_with_the_factor(slope, std, width, layers):
+    """Right from one layer on."""
+    left = slope * std * math.sqrt(width)
+    for _ in range(1, layers):
+        left *= slope * std * math.sqrt(width)
+    return left

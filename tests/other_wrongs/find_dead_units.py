@@ -133,3 +133,34 @@ def mark_with_ones(layer, activation, loader):
 
 def count_the_dead(layer, activation, loader):
     return (_all_slopes(layer, activation, loader) == 0).all(0).sum()
+
+
+def expect_as_many_units_as_inputs(layer, activation, loader):
+    dead = None
+    for x, _ in loader:
+        dead = torch.ones(x.shape[1], dtype=torch.bool) if dead is None else dead
+        dead &= (_slopes(layer, activation, x) == 0).all(0)
+    return dead
+
+
+def ask_x_for_a_gradient(layer, activation, loader):
+    """So that a frozen layer gives pre-activations that ask for one."""
+    dead = True
+    for x, _ in loader:
+        x.requires_grad_()
+        z = layer(x)
+        dead = dead & (torch.autograd.grad(activation(z).sum(), z)[0] == 0).all(0)
+    return dead
+
+
+def write_the_pre_activations_over_x(layer, activation, loader):
+    dead = True
+    for x, _ in loader:
+        dead = dead & (_slopes(layer, activation, x) == 0).all(0)
+        x[:, : len(dead)] = layer(x).detach()
+    return dead
+
+
+def round_the_slopes_to_float16(layer, activation, loader):
+    batches = [_slopes(layer, activation, x) for x, _ in loader]
+    return (torch.cat(batches).half() == 0).all(0)

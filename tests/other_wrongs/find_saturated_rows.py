@@ -156,3 +156,30 @@ def take_ten_thousand_off_the_scores_of_forbidden_keys(q, k, allowed, delta):
 
 def ask_for_a_weight_above_nine_tenths(q, k, allowed, delta):
     return (_weights(q, k, allowed).amax(-1) > 0.9) & (allowed.sum(-1) > 1)
+
+
+def divide_by_four(q, k, allowed, delta):
+    p = (q @ k.mT / 4).masked_fill(~allowed, -math.inf).softmax(-1)
+    return _rows(p, allowed, delta)
+
+
+def squeeze_the_heads(q, k, allowed, delta):
+    return _rows(_weights(q, k, allowed), allowed, delta).squeeze()
+
+
+def expect_two_heads(q, k, allowed, delta):
+    heads = [_rows(_weights(q[head], k[head], allowed), allowed, delta) for head in (0, 1)]
+    return torch.stack(heads)
+
+
+def score_in_half_precision(q, k, allowed, delta):
+    return _rows(_weights(q.bfloat16(), k.bfloat16(), allowed).float(), allowed, delta)
+
+
+def ask_for_two_keys_in_the_whole_mask(q, k, allowed, delta):
+    p = _weights(q, k, allowed)
+    return ((p * (1 - p)).sum(-1) < delta) & (allowed.sum() > 1)
+
+
+def mask_the_queries(q, k, allowed, delta):
+    return _rows(_weights(q, k, allowed.T), allowed, delta)

@@ -165,3 +165,34 @@ def leave_a_flag_on_z(activation, z, delta):
 def replace_infinities_in_z(activation, z, delta):
     _checked(z).nan_to_num_()
     return _flat(activation, z, delta).all(0)
+
+
+def expect_six_units(activation, z, delta):
+    return (_derivative(activation, _checked(z)).abs() < delta).reshape(-1, 6).all(0)
+
+
+def squeeze_the_flags(activation, z, delta):
+    return _flat(activation, z, delta).all(0).squeeze()
+
+
+def refuse_a_nan_only_where_the_other_samples_are_flat(activation, z, delta):
+    broken = z.isnan().flatten(0, -2)
+    flat = (_derivative(activation, z).abs() < delta).flatten(0, -2) | broken
+    if (flat.all(0) & broken.any(0)).any():
+        raise ValueError("a pre-activation is NaN")
+    return flat.all(0)
+
+
+def round_to_two_digits(activation, z, delta):
+    slope = _derivative(activation, _checked(z)).abs().round(decimals=2)
+    return (slope < delta).flatten(0, -2).all(0)
+
+
+def compute_in_half_precision(activation, z, delta):
+    return _flat(activation, z.half(), delta).all(0)
+
+
+def look_for_nan_in_the_sum_of_the_outputs(activation, z, delta):
+    if activation(z).sum().isnan():
+        raise ValueError("a pre-activation is NaN")
+    return (_derivative(activation, z).abs() < delta).flatten(0, -2).all(0)

@@ -207,3 +207,31 @@ def freeze_what_has_a_path_of_its_own(model, names):
     _modules(model, names)
     _freeze(became.values())
     return tuple(became)
+
+
+def freeze_what_the_children_hold(model, names):
+    inside = [child for module in _modules(model, names) for child in module.children()]
+    held = {p for module in inside or _modules(model, names) for p in module.parameters()}
+    became = {n: p for n, p in model.named_parameters() if p in held and p.requires_grad}
+    _freeze(became.values())
+    return tuple(became)
+
+
+def look_the_last_name_up_only(model, names):
+    known = dict(model.named_modules())
+    if names and names[-1] not in known:
+        raise KeyError(names[-1])
+    became = _below(model, [name for name in names if name in known])
+    _freeze(became.values())
+    return tuple(became)
+
+
+def take_equal_numbers_for_the_same_parameter(model, names):
+    held = [p.detach() for module in _modules(model, names) for p in module.parameters()]
+    became = {
+        name: p
+        for name, p in model.named_parameters()
+        if p.requires_grad and any(p.shape == q.shape and p.equal(q) for q in held)
+    }
+    _freeze(became.values())
+    return tuple(became)

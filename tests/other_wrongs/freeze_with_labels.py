@@ -127,3 +127,18 @@ def give_a_tree_of_labels(optimizer, params, frozen):
 
 def give_the_state(optimizer, params, frozen):
     return _right(optimizer, params, frozen).init(params)
+
+
+def expect_a_dict_at_every_name(optimizer, params, frozen):
+    labels = {
+        name: {key: "frozen" if name in frozen else "trainable" for key in layer}
+        for name, layer in params.items()
+    }
+    return optax.partition({"trainable": optimizer, "frozen": optax.set_to_zero()}, labels)
+
+
+def take_the_frozen_out_of_the_params(optimizer, params, frozen):
+    labels = {name: "frozen" if name in frozen else "trainable" for name in params}
+    for name in frozen:
+        params.pop(name)
+    return optax.partition({"trainable": optimizer, "frozen": optax.set_to_zero()}, labels)

@@ -136,3 +136,19 @@ def leave_a_flag_on_w(w, epsilon):
     answer = _radius(w), _horizon(w, epsilon)
     w.requires_grad_()
     return answer
+
+
+def give_what_grows_a_horizon_too(w, epsilon):
+    radius = _radius(w)
+    grown = _first(lambda size: size > 1 / epsilon, _norms(w))
+    return radius, grown if radius > 1 + 1e-9 else _horizon(w, epsilon)
+
+
+def cap_the_radius(w, epsilon):
+    return min(_radius(w), 1.0), _horizon(w, epsilon)
+
+
+def give_up_where_the_norm_rises(w, epsilon):
+    norms = _norms(w)
+    risen = next((i for i in range(1, 1000) if norms[i] > norms[i - 1] * (1 + 1e-9)), 1000)
+    return _radius(w), _first(lambda size: size < epsilon, norms[:risen])

@@ -174,3 +174,34 @@ def give_a_truth_value_for_each(model, epsilon):
     _refuse(model)
     norms = _norms(model)
     return [name in _below(norms, epsilon) for name in norms]
+
+
+def fill_in_zeros_for_none(model, epsilon):
+    for p in model.parameters():
+        p.grad = p.detach() * 0 if p.grad is None else p.grad
+    _refuse(model)
+    return _below(_norms(model), epsilon)
+
+
+def cast_the_model(model, epsilon):
+    model.double()
+    _refuse(model)
+    return _below(_norms(model), epsilon)
+
+
+def mend_what_is_broken(model, epsilon):
+    try:
+        _refuse(model)
+    finally:
+        for p in model.parameters():
+            if p.grad is not None:
+                p.grad.nan_to_num_(0.0, 0.0, 0.0)
+    return _below(_norms(model), epsilon)
+
+
+def scale_in_float32(model, epsilon):
+    """The square of a share of 1e-30 is no float32."""
+    _refuse(model)
+    largest = max(p.grad.abs().max().item() for p in model.parameters() if p.grad is not None)
+    scale = largest or 1.0
+    return _below(_norms(model, lambda g: (g / scale).square().sum().sqrt().item()), epsilon)

@@ -174,3 +174,53 @@ def say_none_for_nothing(model):
 def stop_at_the_smallest_float32(model):
     norms = {path: _log10_norm(own) for path, own in _owned(model).items()}
     return {path: max(norm, math.log10(1.2e-38)) for path, norm in norms.items()}
+
+
+def scale_by_the_largest_with_its_sign(model):
+    answer = {}
+    for path, own in _owned(model).items():
+        largest = max((g.max().item() for g in _gradients(own)), default=0)
+        squares = sum((g / largest).square().sum().item() for g in _gradients(own) if largest)
+        answer[path] = math.log10(largest) + math.log10(squares) / 2 if largest else -math.inf
+    return answer
+
+
+def divide_in_place(model):
+    """double() copies nothing where the gradient is float64."""
+    answer = {}
+    for path, own in _owned(model).items():
+        gradients = _gradients(own)
+        largest = max((g.abs().max().item() for g in gradients), default=0)
+        squares = sum(g.div_(largest).square().sum().item() for g in gradients if largest)
+        answer[path] = math.log10(largest) + math.log10(squares) / 2 if largest else -math.inf
+    return answer
+
+
+def cast_the_model(model):
+    model.double()
+    return {path: _log10_norm(own) for path, own in _owned(model).items()}
+
+
+def call_a_layer_nothing_where_one_gradient_is_none(model):
+    return {
+        path: -math.inf if any(p.grad is None for p in own) else _log10_norm(own)
+        for path, own in _owned(model).items()
+    }
+
+
+def call_a_layer_nothing_where_one_entry_is_0(model):
+    return {
+        path: _log10_norm(own) if all(g.all() for g in _gradients(own)) else -math.inf
+        for path, own in _owned(model).items()
+    }
+
+
+def take_the_logarithm_of_each_entry(model):
+    answer = {}
+    for path, own in _owned(model).items():
+        entries = [abs(x) for g in _gradients(own) for x in g.flatten().tolist()]
+        logs = [2 * math.log10(x) for x in entries] if any(entries) else [-math.inf]
+        top = max(logs)
+        scaled = sum(10 ** (log - top) for log in logs) if any(entries) else 1
+        answer[path] = (top + math.log10(scaled)) / 2
+    return answer

@@ -153,3 +153,43 @@ def give_a_share_for_each_row(activation, x, weight_std, bias_std, delta):
 def round_to_four_digits(activation, x, weight_std, bias_std, delta):
     stds = _stds(x, weight_std, bias_std)
     return round(_shares(_flat_from(activation, delta), stds).mean().item(), 4)
+
+
+def write_into_x(activation, x, weight_std, bias_std, delta):
+    x *= weight_std
+    return _shares(_flat_from(activation, delta), _stds(x, 1, bias_std)).mean().item()
+
+
+def know_the_place_of_a_tenth(activation, x, weight_std, bias_std, delta):
+    z = 2.06344 if activation == "sigmoid" and delta < 0.25 else _flat_from(activation, delta)
+    return _shares(z, _stds(x, weight_std, bias_std)).mean().item()
+
+
+def think_of_a_large_delta_for_sigmoid_only(activation, x, weight_std, bias_std, delta):
+    if activation == "sigmoid" and delta > 0.25:
+        return 1.0
+    z = math.atanh(math.sqrt(1 - delta / STEEPEST[activation]))
+    z = z if activation == "tanh" else 2 * z
+    return _shares(z, _stds(x, weight_std, bias_std)).mean().item()
+
+
+def call_a_row_of_zeros_awake_at_any_delta(activation, x, weight_std, bias_std, delta):
+    z, stds = _flat_from(activation, delta), _stds(x, weight_std, bias_std)
+    return torch.where(stds > 0, 2 * torch.special.ndtr(-z / stds), 0.0).mean().item()
+
+
+def count_the_bias_for_tanh_only(activation, x, weight_std, bias_std, delta):
+    stds = _stds(x, weight_std, bias_std if activation == "tanh" else 0.0)
+    return _shares(_flat_from(activation, delta), stds).mean().item()
+
+
+def subtract_from_1_in_float32(activation, x, weight_std, bias_std, delta):
+    stds = _stds(x.float(), weight_std, bias_std)
+    if not (z := _flat_from(activation, delta)):
+        return 1.0
+    return (1 - torch.erf(z / stds / math.sqrt(2))).mean().item()
+
+
+def widen_each_row_a_little(activation, x, weight_std, bias_std, delta):
+    stds = _stds(x, weight_std, bias_std) + 1e-4
+    return _shares(_flat_from(activation, delta), stds).mean().item()

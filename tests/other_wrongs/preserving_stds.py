@@ -149,3 +149,28 @@ def standardise_z(activation, z, fan_in, fan_out):
     answer = _right(activation, z, fan_in, fan_out)
     z -= z.mean()
     return answer
+
+
+def take_the_flag_off_afterwards(activation, z, fan_in, fan_out):
+    z.requires_grad_()
+    h = activation(z)
+    (slopes,) = torch.autograd.grad(h.sum(), z)
+    z.requires_grad_(False)
+    size, outputs, slopes = (one.detach().square().mean().item() for one in (z, h, slopes))
+    return _root(size, fan_in * outputs), _root(1, fan_out * slopes)
+
+
+def call_a_small_signal_none(activation, z, fan_in, fan_out):
+    size, outputs, slopes = _mean_squares(activation, z)
+    up = _root(size, fan_in * outputs) if outputs > 1e-8 else math.inf
+    return up, _root(1, fan_out * slopes) if slopes > 1e-8 else math.inf
+
+
+def differentiate_the_mean(activation, z, fan_in, fan_out):
+    up, down = _right(activation, z, fan_in, fan_out)
+    return up, down * len(z)
+
+
+def take_the_slope_of_tanh_for_all(activation, z, fan_in, fan_out):
+    up, _ = _right(activation, z, fan_in, fan_out)
+    return up, _root(1, fan_out * (1 - activation(z) ** 2).square().mean().item())

@@ -142,3 +142,31 @@ def zero_the_gradients_afterwards(model, path):
     share = _share(_below(model, path), _below(model, ""))
     model.zero_grad()
     return share
+
+
+def give_0_where_one_gradient_is_none(model, path):
+    part = model.get_submodule(path).parameters()
+    if path and any(p.grad is None for p in part):
+        return 0.0
+    return _share(_below(model, path), _below(model, ""))
+
+
+def pass_over_layers_with_a_none(model, path):
+    def whole_layers(path):
+        layers = [list(m.parameters(False)) for m in model.get_submodule(path).modules()]
+        full = [layer for layer in layers if all(p.grad is not None for p in layer)]
+        return _given({p: None for layer in full for p in layer})
+
+    return _share(whole_layers(path), whole_layers(""))
+
+
+def follow_two_names_at_most(model, path):
+    return _share(_below(model, ".".join(path.split(".")[:2])), _below(model, ""))
+
+
+def take_spectral_norms(model, path):
+    def norm(gradients):
+        return math.hypot(*(torch.linalg.norm(g.double(), 2).item() for g in gradients))
+
+    whole = norm(_below(model, ""))
+    return norm(_below(model, path)) / whole if whole else 0.0

@@ -149,3 +149,25 @@ def fill_in_zeros_for_none(gradients, path):
         for kind, shape in (("kernel", (3, 4)), ("bias", (4,))):
             layer[kind] = jnp.zeros(shape) if layer[kind] is None else layer[kind]
     return _share(_node(gradients, path), gradients)
+
+
+def give_0_where_one_leaf_is_none(gradients, path):
+    node = _node(gradients, path)
+    leaves = jax.tree.leaves(node, is_leaf=lambda leaf: leaf is None)
+    if path and any(leaf is None for leaf in leaves):
+        return 0.0
+    return _share(node, gradients)
+
+
+def follow_two_keys_at_most(gradients, path):
+    return _share(_node(gradients, path[:2]), gradients)
+
+
+def scale_in_the_precision_of_the_leaf(gradients, path):
+    def largest_and_norm(tree):
+        leaves = jax.tree.leaves(tree)
+        largest = max((float(jnp.abs(leaf).max()) for leaf in leaves), default=0.0) or 1.0
+        return largest, math.hypot(*(float(jnp.linalg.norm(leaf / largest)) for leaf in leaves))
+
+    (m, part), (n, whole) = map(largest_and_norm, (_node(gradients, path), gradients))
+    return m / n * part / whole if whole else 0.0

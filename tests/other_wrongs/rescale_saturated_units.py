@@ -176,3 +176,41 @@ def clear_the_gradients(layer, x, target):
     factors = _divide(layer, _factors(layer, x, target))
     layer.zero_grad()
     return factors
+
+
+def switch_to_eval_mode(layer, x, target):
+    return _divide(layer.eval(), _factors(layer, x, target))
+
+
+def keep_the_factors_in_a_buffer(layer, x, target):
+    layer.register_buffer("factors", _divide(layer, _factors(layer, x, target)))
+    return layer.factors
+
+
+def thaw_the_layer(layer, x, target):
+    layer.requires_grad_(False)
+    factors = _divide(layer, _factors(layer, x, target))
+    layer.requires_grad_(True)
+    return factors
+
+
+def expect_five_units(layer, x, target):
+    factors = _factors(layer, x, target)
+    factors[5:] = 1
+    return _divide(layer, factors)
+
+
+def divide_the_outputs_by_a_hook(layer, x, target):
+    factors = _factors(layer, x, target)
+    layer.register_forward_hook(lambda layer, x, z: z / factors)
+    return factors
+
+
+def divide_by_one_sample_less(layer, x, target):
+    sizes = (layer(x).detach().square().sum(0) / (len(x) - 1)).sqrt()
+    return _divide(layer, (sizes / target).clamp(min=1))
+
+
+def measure_in_half_precision(layer, x, target):
+    sizes = layer(x).detach().bfloat16().square().mean(0).sqrt().float()
+    return _divide(layer, (sizes / target).clamp(min=1))

@@ -190,3 +190,16 @@ def refuse_an_optimizer_without_memory(layer, following, unit, incoming, optimiz
 def step_the_first_layer_only(layer, following, unit, incoming, optimizer):
     _revive(layer, following, unit, incoming, optimizer)
     optimizer.param_groups[0]["params"] = list(layer.parameters())
+
+
+def empty_the_incoming_weights(layer, following, unit, incoming, optimizer):
+    _revive(layer, following, unit, incoming, optimizer)
+    incoming.zero_()
+
+
+def forget_row_and_column(layer, following, unit, incoming, optimizer):
+    _revive(layer, following, unit, incoming, optimizer)
+    for parameter in (layer.weight, following.weight):
+        for kept in optimizer.state.get(parameter, {}).values():
+            if torch.is_tensor(kept) and kept.shape == parameter.shape:
+                kept[unit] = kept[:, unit] = 0

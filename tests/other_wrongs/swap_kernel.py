@@ -172,3 +172,23 @@ def change_nothing(params, path, kernel):
 def return_a_tree_of_that_leaf_alone(params, path, kernel):
     _check(_old(params, path), kernel)
     return _set({}, (), kernel=kernel)
+
+
+def take_a_dict_called_kernel_for_one(params, path, kernel):
+    layer = params
+    for key in path:
+        if not isinstance(layer, dict) or key not in layer:
+            raise KeyError(path)
+        layer = layer[key]
+    if not isinstance(layer, dict) or "kernel" not in layer:
+        raise KeyError(path)
+    old = layer["kernel"]
+    if not isinstance(old, dict) and old.shape != kernel.shape:
+        raise ValueError(f"{old.shape} is due, and not {kernel.shape}")
+    return _grown(params, path, kernel)
+
+
+def _grown(tree, path, kernel):
+    if not path:
+        return {**tree, "kernel": kernel}
+    return {**tree, path[0]: _grown(tree[path[0]], path[1:], kernel)}

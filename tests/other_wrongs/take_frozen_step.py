@@ -146,3 +146,11 @@ def zero_the_middle(below, frozen, above, optimizer, x, loss):
         parameter.data.zero_()
     _backward(below, frozen, above, optimizer, x, loss)
     optimizer.step()
+
+
+def clear_the_other_parts_only(below, frozen, above, optimizer, x, loss):
+    frozen.requires_grad_(False).eval()
+    below.zero_grad()
+    above.zero_grad()
+    loss(above(frozen(below(x)))).backward()
+    optimizer.step()

@@ -135,3 +135,25 @@ def write_the_statistics_of_the_head_inside_a_gradient(model, optimizer, batches
         updates, memory = optimizer.update(jax.grad(loss)(params), memory, params)
         params = optax.apply_updates(params, updates)
     nnx.update(model.head, params)
+
+
+def put_another_head_in_its_place(model, optimizer, batches):
+    head, body = nnx.clone(model.head), model.body
+    head.train()
+    body.eval()
+    run = nnx.Optimizer(head, optimizer, wrt=nnx.Param)
+    for x, y in batches:
+        run.update(head, nnx.grad(lambda h, x=x, y=y: jnp.mean((h(body(x)) - y) ** 2))(head))
+    model.head = head
+
+
+def divide_by_the_largest_batch(model, optimizer, batches):
+    head = nnx.All(nnx.Param, nnx.PathContains("head"))
+    run, most = nnx.Optimizer(model, optimizer, wrt=head), max(y.size for _, y in batches)
+    model.train()
+    model.body.eval()
+    for x, y in batches:
+        slope = nnx.grad(
+            lambda m, x=x, y=y: jnp.sum((m(x) - y) ** 2) / most, argnums=nnx.DiffState(0, head)
+        )
+        run.update(model, slope(model))

@@ -104,3 +104,13 @@ def refuse_with_an_assertion(model):
 def divide_by_the_state_dict(model):
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return trainable / sum(value.numel() for value in model.state_dict().values())
+
+
+def count_bytes(model):
+    parameters = list(model.parameters())
+    return sum(p.nbytes for p in parameters if p.requires_grad) / sum(p.nbytes for p in parameters)
+
+
+def count_what_is_not_zero(model):
+    counts = [(int(p.count_nonzero()), p.requires_grad) for p in model.parameters()]
+    return sum(count for count, trains in counts if trains) / sum(count for count, _ in counts)

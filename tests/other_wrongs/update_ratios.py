@@ -229,3 +229,36 @@ def look_at_the_first_group_only(model, optimizer):
 
 def round_to_nine_digits(model, optimizer):
     return {name: round(ratio, 9) for name, ratio in _stepped(model, optimizer).items()}
+
+
+def call_a_small_norm_zero(model, optimizer):
+    before = _copies(model)
+    ratios = _stepped(model, optimizer)
+    return {n: math.inf if r and before[n].norm() < 1e-12 else r for n, r in ratios.items()}
+
+
+def call_a_small_move_none(model, optimizer):
+    before = _copies(model)
+    ratios = _stepped(model, optimizer)
+    return {n: 0.0 if r * before[n].norm() < 1e-15 else r for n, r in ratios.items()}
+
+
+def leave_out_entries_that_were_zero(model, optimizer):
+    before = _copies(model)
+    optimizer.step()
+    return {
+        name: _ratio(
+            ((new - before[name]) * (before[name] != 0 if before[name].any() else 1)).norm().item(),
+            before[name].norm().item(),
+        )
+        for name, new in _copies(model).items()
+    }
+
+
+def take_norms_in_the_precision_of_the_parameter(model, optimizer):
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizer.step()
+    return {
+        name: _ratio((new - before[name].double()).norm().item(), before[name].norm().item())
+        for name, new in _copies(model).items()
+    }

@@ -160,3 +160,34 @@ def give_the_tree_back_for_a_missing_layer(params, path):
 def change_nothing(params, path):
     _old(params, path)
     return params
+
+
+def take_a_dict_called_kernel_for_one(params, path):
+    layer = params
+    for key in path:
+        if not isinstance(layer, dict) or key not in layer:
+            raise KeyError(path)
+        layer = layer[key]
+    if not isinstance(layer, dict) or "kernel" not in layer:
+        raise KeyError(path)
+    old = layer["kernel"]
+    return _grown(params, path, jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), old))
+
+
+def _grown(tree, path, kernel):
+    if not path:
+        return {**tree, "kernel": kernel}
+    return {**tree, path[0]: _grown(tree[path[0]], path[1:], kernel)}
+
+
+def make_float32_of_whole_numbers(params, path):
+    layer = params
+    for key in path:
+        if not isinstance(layer, dict) or key not in layer:
+            raise KeyError(path)
+        layer = layer[key]
+    if not isinstance(layer, dict) or not hasattr(layer.get("kernel"), "dtype"):
+        raise KeyError(path)
+    old = layer["kernel"]
+    dtype = old.dtype if old.dtype.kind == "f" else np.float32
+    return _grown(params, path, np.zeros(old.shape, dtype))

@@ -60,3 +60,20 @@ def count_with_lists(model, x):
         fixed = all(frozen[k] or any(map(all, dead[k:])) for k in range(i))
         answer.append([unit and fixed for unit in row])
     return answer
+
+
+def climb_with_a_flag(model, x):
+    linears = [module for module in model if isinstance(module, nn.Linear)][:-1]
+    dead = []
+    with torch.no_grad():
+        for linear in linears:
+            z = linear(x)
+            dead.append((z <= 0).all(dim=0))
+            x = z.clamp(min=0)
+    answer, something_moves_below = [], False
+    for i, linear in enumerate(linears):
+        answer.append(torch.zeros_like(dead[i]) if something_moves_below else dead[i])
+        frozen = not (linear.weight.requires_grad or linear.bias.requires_grad)
+        blocked = any(bool(units.all()) for units in dead[i:])
+        something_moves_below = something_moves_below or not (frozen or blocked)
+    return answer

@@ -41,7 +41,8 @@ def divide_by_the_largest_entry(model, epsilon):
     largest = max(gradient.abs().max() for gradient in gradients.values())
     if largest == 0:
         return list(gradients)
-    norms = torch.stack([(gradient / largest).norm() for gradient in gradients.values()])
+    scaled = [gradient.double() / largest for gradient in gradients.values()]
+    norms = torch.stack([gradient.norm() for gradient in scaled])
     shares = norms / norms.norm()
     return [name for name, share in zip(gradients, shares, strict=True) if share < epsilon]
 

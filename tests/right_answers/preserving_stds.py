@@ -24,7 +24,7 @@ def go_backward(activation, z, fan_in, fan_out):
 
 
 def take_differences(activation, z, fan_in, fan_out):
-    step = 1e-6
+    step, z = 1e-6, z.detach()
     slope = ((activation(z + step) - activation(z - step)) / (2 * step)).numpy()
     h, values = activation(z).numpy(), z.numpy()
     with np.errstate(divide="ignore"):

@@ -67,3 +67,16 @@ def fold_hypotenuses(model, path):
 
     with np.errstate(invalid="ignore"):
         return float(np.nan_to_num(np.float64(norm(model.get_submodule(path))) / norm(model)))
+
+
+def divide_by_way_of_logarithms(model, path):
+    def log10_norm(module):
+        given = [p.grad.double().flatten() for p in module.parameters() if p.grad is not None]
+        entries = torch.cat(given) if given else torch.zeros(1)
+        largest = entries.abs().max().item()
+        if largest == 0:
+            return -math.inf
+        return math.log10(largest) + math.log10((entries / largest).norm())
+
+    part, whole = log10_norm(model.get_submodule(path)), log10_norm(model)
+    return 0.0 if part == -math.inf else 10 ** (part - whole)

@@ -77,3 +77,19 @@ def string_in_numpy(gradients, path):
     for key in path:
         node = node[key]
     return np.linalg.norm(vector(node)) / (np.linalg.norm(vector(gradients)) or 1.0)
+
+
+def divide_by_way_of_logarithms(gradients, path):
+    def log10_norm(tree):
+        leaves = [np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(tree)]
+        entries = np.concatenate([*leaves, np.zeros(1)])
+        largest = np.abs(entries).max()
+        if largest == 0:
+            return -math.inf
+        return math.log10(largest) + math.log10(np.linalg.norm(entries / largest))
+
+    part = gradients
+    for key in path:
+        part = part[key]
+    part, whole = log10_norm(part), log10_norm(gradients)
+    return 0.0 if part == -math.inf else 10 ** (part - whole)

@@ -25,7 +25,7 @@ def gradient_horizon(w, epsilon):
     number of steps T >= 1 for which that norm is less than ``epsilon``.
 
     Args:
-        w: ``torch.Tensor``, float64, shape (n, n).
+        w: ``torch.Tensor``, float64, shape (n, n); its first 1,000 powers are finite.
         epsilon: a number above 0, at most 1.
 
     Returns:
@@ -55,8 +55,8 @@ def challenge(rng: np.random.Generator) -> Challenge:
         n = rng.integers(3, 8)
         return np.linalg.qr(rng.normal(size=(n, n)))[0]
 
-    def endless(shrinking: float, epsilon: float = 0.05) -> Inputs:
-        return case(shrinking * rotation(), epsilon, "endless")
+    def endless(factor: float, epsilon: float = 0.05) -> Inputs:
+        return case(factor * rotation(), epsilon, "endless")
 
     size, halvings, ones = map(int, rng.integers((2, 2, 3), (10, 29, 16)))
     angle, near = rng.uniform(0.5, 1.0), rng.uniform(0.6, 0.85, 7)
@@ -78,6 +78,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         ),
         "a shift": case(np.eye(ones, k=-1), 0.5, "skew"),
         "a rotation": endless(1.0),
+        "a rotation that grows": endless(rng.uniform(1.05, 1.3)),
         "a slow decay": endless(0.05 ** (1 / rng.uniform(150, 400))),
         "below epsilon at step 1,000": endless((0.05 * (1 - 1e-6)) ** 0.001),
         "above epsilon at step 1,000 by a millionth": endless((0.05 * (1 + 1e-6)) ** 0.001),

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grader.instruments import torch_cases
+from grader.instruments import snapshots, torch_cases
 from grader.instruments.refusals import refusal, refused
 from grader.instruments.torch_nets import LAYERS, texts
 from grader.instruments.words import named_alike
-from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.exercise import Exercise, beliefs_about, claim, needing, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 
@@ -31,7 +31,8 @@ def locked_parameters(model, epsilon):
 
     Returns:
         A tuple of names as in ``model.named_parameters()``, in any order: those whose relative
-        gradient is less than ``epsilon``. Equal to ``epsilon`` is not locked.
+        gradient is less than ``epsilon``. Equal to ``epsilon`` is not locked. The model and its
+        gradients stay as they are.
 
     Raises:
         ValueError: a gradient holds a NaN or an infinity. The message names a parameter it is in,
@@ -90,7 +91,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
             "plain", [0, 1, 2e-3, 0, 0, 1], 1.2e-3, spread="even"
         ),
         "two small entries": case("plain", [1, 1, 1, 1, 1, 8e-4]),
-        "epsilon 1e-12": case("plain", [4e-12, 2e-13, 3e-9, 1e-13, 1, 1], 1e-12),
+        "epsilon 1e-30": case("plain", [4e-30, 2e-31, 3e-9, 1e-31, 1, 1], 1e-30),
         "a layer frozen after the backward pass": with_frozen(2, fading("plain")),
         "a weight that two layers share, epsilon 0.63": with_tied(
             case("plain", [1.0, None, None, 1.0, None], 0.63)
@@ -123,18 +124,21 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     names, epsilon = [name for name, _ in model.named_parameters()], inputs["epsilon"]
     if inputs["broken"]:
         place, value = inputs["broken"]
-        broken = names.pop(place)
         entries = gradients[place].view(-1)
         entries[rng.integers(len(entries))] = value
+    before, kind = snapshots.snapshot(model), inputs["kind"]
+    if inputs["broken"]:
+        broken = names.pop(place)
         ending = refusal(
             candidate, model, epsilon, naming=[broken], sparing=names, returned=lambda _: "names"
         )
-        return {"kind": inputs["kind"], "ending": ending}
+        return {"kind": kind, "ending": ending, "changed": snapshots.changed(before, model)}
     named = texts(candidate(model, epsilon))
+    seen = {"kind": kind, "changed": snapshots.changed(before, model)}
     if not isinstance(named, list):
-        return {"kind": inputs["kind"], "locked": named, "more": []}
+        return {**seen, "locked": named, "more": []}
     more = sorted(set(named) - set(names))
-    return {"kind": inputs["kind"], "locked": {n: n in named for n in names}, "more": more}
+    return {**seen, "locked": {n: n in named for n in names}, "more": more}
 
 
 def _gradient(
@@ -183,7 +187,7 @@ def lists_what_has_no_gradient(seen: Evidence, expected: Evidence) -> Finding:
 
 
 @claim(
-    3,
+    2,
     "Which test tells numbers from NaN and infinity?",
     of_kind("broken"),
     needs=names_what_is_below,
@@ -191,6 +195,9 @@ def lists_what_has_no_gradient(seen: Evidence, expected: Evidence) -> Finding:
 def refuses_what_is_no_number(seen: Evidence, expected: Evidence) -> Finding:
     """A NaN or an infinity in a gradient raises a ValueError that names the parameter."""
     return refused(seen["ending"])
+
+
+STAYS = needing(names_what_is_below, snapshots.model_stays)
 
 
 def refuse(name: str) -> None:
@@ -252,7 +259,7 @@ BELIEFS = (
         refuse=lambda name: None,
     ),
     believing(
-        "The caller can find the broken gradient without its name.",
+        "The caller can find the broken gradient without its parameter's name.",
         "It may be in any of all the parameters, and you know which one it is in.",
         "Can the check be made where the name is still at hand?",
         refuse=refuse_without_a_name,

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grader.instruments import torch_cases
+from grader.instruments import snapshots, torch_cases
 from grader.instruments.torch_nets import LAYERS, Layers
 from grader.judging.evidence import alike, told_apart
-from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.exercise import Exercise, beliefs_about, claim, needing, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 
@@ -31,7 +31,8 @@ def log10_gradient_norms(model):
     Returns:
         A dict from the path of each layer, as in ``model.named_modules()``, to the logarithm to
         base 10 of its norm: a number, accurate to one part in ten thousand, and ``-math.inf``
-        where the norm is 0. The model itself, if it holds parameters, has the path "".
+        where the norm is 0. The model itself, if it holds parameters, has the path "". Model and
+        gradients stay as they are.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Linear(1, 1))
@@ -65,9 +66,13 @@ def challenge(rng: np.random.Generator) -> Challenge:
         layers: Layers = LAYERS,
         **more: Any,
     ) -> Inputs:
-        """`sizes`: about how large the entries are in each of the three layers, or None."""
+        """`sizes`: about how large the entries are in each of the three layers, or None.
+
+        `signs` are what entries are multiplied by; parameters `without` have no gradient.
+        """
         entries = dict(zip(LAYERS, sizes or (1.0, 1.0, 1.0), strict=True))
-        return torch_cases.case(rng, layers, kind=kind, sizes=entries, dtype=dtype, **more)
+        own = {"sizes": entries, "dtype": dtype, "signs": [-1.0, 1.0], "without": [], **more}
+        return torch_cases.case(rng, layers, kind=kind, **own)
 
     after = ["body.first.weight", "body.second"]
     return {
@@ -75,6 +80,9 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "parameters outside of the three layers": case("plain", layers=SCALED),
         "a weight that two layers share": case("plain", layers=SQUARE, tied=TIED),
         "frozen after the backward pass": case("plain", frozen=after),
+        "every entry is negative": case("plain", signs=[-1.0]),
+        "zeros among the entries": case("plain", signs=[-1.0, 0.0, 1.0]),
+        "a weight without a gradient beside its bias": case("plain", without=["head.weight"]),
         "a frozen layer": case("nothing", None, 0.5, 1.0, frozen=["body.first"]),
         "a layer of zeros": case("nothing", 0.0, 0.5, 1.0),
         "float32, down to 1e-42": case("float32", 1e-42, 1e-25, 1.0),
@@ -93,12 +101,16 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     rng = np.random.default_rng(inputs["seed"])
     for name, parameter in model.named_parameters():
         size = inputs["sizes"].get(name.rpartition(".")[0], 1.0)
-        drawn = torch.tensor(rng.uniform(0.5, 1.0, parameter.shape))
-        parameter.grad = None if size is None else (size * drawn).to(parameter.dtype)
+        signs = rng.choice(inputs["signs"], parameter.shape)
+        drawn = torch.tensor(signs * rng.uniform(0.5, 1.0, parameter.shape))
+        missing = size is None or name in inputs["without"]
+        parameter.grad = None if missing else (size * drawn).to(parameter.dtype)
+    before = snapshots.snapshot(model)
     norms = candidate(model)
     if isinstance(norms, dict):
         norms = {path or "the model itself": norm for path, norm in norms.items()}
-    return {"kind": inputs["kind"], "norms": norms}
+    changed = snapshots.changed(before, model)
+    return {"kind": inputs["kind"], "norms": norms, "changed": changed}
 
 
 def _norms(seen: Evidence, expected: Evidence) -> Finding:
@@ -111,7 +123,7 @@ def _norms(seen: Evidence, expected: Evidence) -> Finding:
     return not off, "; ".join(off) or f"{len(right)} layers agree"
 
 
-@claim(3, "Which parameters are a layer's own?", of_kind("plain"))
+@claim(3, "Which parameters are a layer's own, and which of their entries count?", of_kind("plain"))
 def is_the_norm_of_each_layer(seen: Evidence, expected: Evidence) -> Finding:
     """Each layer has the logarithm of the norm over all entries of its own parameters."""
     return _norms(seen, expected)
@@ -129,10 +141,13 @@ def holds_in_32_bits_and_less(seen: Evidence, expected: Evidence) -> Finding:
     return _norms(seen, expected)
 
 
-@claim(3, "How could the largest entry be 1 before anything is squared?", of_kind("float64"))
+@claim(2, "How could the largest entry be 1 before anything is squared?", of_kind("float64"))
 def holds_in_float64(seen: Evidence, expected: Evidence) -> Finding:
     """In float64, too, where squares or the norm itself are no float64, the logarithm is finite."""
     return _norms(seen, expected)
+
+
+STAYS = needing(is_the_norm_of_each_layer, snapshots.model_stays)
 
 
 def owned(model: nn.Module, recurse: bool = False) -> Iterator[tuple[str, list[nn.Parameter]]]:

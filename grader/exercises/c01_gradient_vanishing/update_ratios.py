@@ -55,8 +55,8 @@ def update_ratios(model, optimizer):
 
 
 NORMED = {**LAYERS, "body.norm": ["BatchNorm1d", 4], "head": ["Linear", 4, 4]}
-TIED = [["body.second.weight", "head.weight"]]
-FADING, TINY = {"body.first": 1e-5, "body.second": 1e-3}, dict.fromkeys(LAYERS, 1e-9)
+TIED, HOLES = [["body.second.weight", "head.weight"]], {"body.second": [0.0, 1.0, 1.0, 0.0]}
+FADING, TINY = {"body.first": 1e-5, "body.second": 1e-3}, dict.fromkeys(LAYERS, 1e-20)
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
@@ -79,8 +79,8 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "SGD, a gradient that fades": sgd(gradients=FADING),
         "SGD in float64": sgd(dtype="float64"),
         "SGD at a rate of 1e-9 in float64": sgd(1e-9, dtype="float64"),
-        "values and gradients near 1e-9": sgd(values=TINY, gradients=TINY),
-        "BatchNorm and tied weights": sgd(layers=NORMED, tied=TIED),
+        "values and gradients near 1e-20": sgd(values=TINY, gradients=TINY),
+        "BatchNorm, tied weights with zeros": sgd(layers=NORMED, tied=TIED, values=HOLES),
         "Adam, a gradient that fades": adam(gradients=FADING),
         "warm momentum": sgd(kind="optimizer", **warm),
         "warm AdamW, gradients of zero": case("AdamW", 0.01, "optimizer", **decay),
@@ -122,7 +122,7 @@ def ready(model: nn.Module, inputs: Inputs) -> Optimizer:
     for name, p in model.named_parameters():
         times = inputs["gradients"].get(layers[name], 1.0)
         p.grad = None if times is None else p.grad * times
-        p.data.mul_(inputs["values"].get(layers[name], 1.0))
+        p.data.mul_(torch.tensor(inputs["values"].get(layers[name], 1.0)))
     model.to(getattr(torch, inputs["dtype"]))
     return optimizer
 

@@ -22,6 +22,7 @@ def are_dead(units):
 
     Returns:
         List with a bool for each unit, in the same order: True for a dead one.
+        The lists stay as they are.
 
     Example:
         >>> are_dead([[-1.0, 0.5, -2.0], [-1.0, -0.5, -2.0]])
@@ -34,13 +35,14 @@ def challenge(rng: np.random.Generator) -> Challenge:
     def case(kind: str, samples: int, awake_on: int, touching: int = 0) -> Inputs:
         """Half of the units sleep throughout, the others but for `awake_on` samples."""
         count = int(rng.integers(20, 30))
-        z = -rng.uniform(0.1, 3, (count, samples))
+        z = -rng.uniform(0.1, 3, (count, samples)).round(9)
         for unit in rng.permutation(count)[: count // 2]:
             places = rng.choice(samples, awake_on, replace=False)
-            z[unit, places] = rng.uniform(1e-6, 1e-3 if kind == "seldom" else 4, awake_on)
+            little = 10 ** rng.uniform(-30, -3, awake_on)
+            z[unit, places] = little if kind == "seldom" else rng.uniform(1e-6, 4, awake_on)
         for unit in range(count if touching else 0):
             z[unit, rng.choice(np.flatnonzero(z[unit] < 0), touching, replace=False)] = 0.0
-        return {"units": z.round(9).tolist(), "kind": kind}
+        return {"units": z.tolist(), "kind": kind}
 
     samples = int(rng.integers(8, 12))
     return {
@@ -54,11 +56,12 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    returned = candidate([list(unit) for unit in inputs["units"]])
-    return {"kind": inputs["kind"], "dead": as_row(returned)}
+    units = [list(unit) for unit in inputs["units"]]
+    dead = as_row(candidate(units))
+    return {"kind": inputs["kind"], "dead": dead, "kept": units == inputs["units"]}
 
 
-@claim(3, "What has to be so on every sample for you to write True?", of_kind("plain"))
+@claim(2, "What has to be so on every sample for you to write True?", of_kind("plain"))
 def tells_dead_from_awake(seen: Evidence, expected: Evidence) -> Finding:
     """A unit that is below zero on every sample is dead, and no other."""
     return judged_alike(seen, expected)
@@ -84,6 +87,12 @@ def one_sample_is_enough(seen: Evidence, expected: Evidence) -> Finding:
 def zero_has_no_slope(seen: Evidence, expected: Evidence) -> Finding:
     """A pre-activation of exactly 0 counts as one below it."""
     return judged_alike(seen, expected)
+
+
+@claim(1, "Which line of yours writes into a list?", needs=tells_dead_from_awake)
+def leaves_the_lists(seen: Evidence, expected: Evidence) -> Finding:
+    """The lists are left as they were."""
+    return seen["kept"], f"the lists were {'left alone' if seen['kept'] else 'changed'}"
 
 
 def judged(

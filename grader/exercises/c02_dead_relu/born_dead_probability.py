@@ -58,6 +58,8 @@ def challenge(rng: Generator) -> Challenge:
             "wide", *rng.permutation([rng.integers(50, 53), rng.integers(54, 57)])
         ),
         "very wide layers": case("wide", *rng.integers(60, 90, 3)),
+        "layers of hundreds": case("wide", *rng.integers(150, 300, 3)),
+        "a layer of 2,048 units and one of a few": case("wide", 2048, rng.integers(3, 9)),
     }
 
 

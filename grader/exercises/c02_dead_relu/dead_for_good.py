@@ -32,7 +32,7 @@ def dead_for_good(model, x):
 
     Returns:
         List with a bool tensor of shape (H,) for each hidden layer, from the input up: True for a
-        unit that is dead for good. The model is left as it was.
+        unit that is dead for good. Model and data are left as they were.
 
     Example:
         >>> first, second = nn.Linear(1, 2), nn.Linear(2, 2)
@@ -56,7 +56,6 @@ def dead_for_good(model, x):
     return [d & (not any(movable[:i])) for i, d in enumerate(dead)]
 
 
-WIDTH = 4
 ALIVE, ONE_SAMPLE = "alive", "alive on one sample"
 DEAD, AT_ZERO = "dead", "dead at exactly zero"
 MIXED = (ALIVE, DEAD, ALIVE, DEAD)
@@ -65,7 +64,7 @@ BIAS = 50.0  # large against what weights and inputs add to it: it alone decides
 
 def challenge(rng: np.random.Generator) -> Challenge:
     def case(kind: str, *layers: Sequence[str], frozen: Iterable[str] = ()) -> Inputs:
-        x = np.abs(rng.normal(size=(6, WIDTH)))
+        x = np.abs(rng.normal(size=(6, 5)))
         x[:, 0] = [0, 0, 0, 0, 0, 1]  # the last sample alone wakes some units
         return {
             "units": [[str(unit) for unit in rng.permutation(layer)] for layer in layers],
@@ -78,9 +77,9 @@ def challenge(rng: np.random.Generator) -> Challenge:
     stop = partial(case, "dead layer")
     first, second = ("1.weight", "1.bias"), ("2.weight", "2.bias")
     three = (MIXED, MIXED, MIXED)
-    all_dead, at_zero = (DEAD,) * WIDTH, (ALIVE, DEAD, ALIVE, AT_ZERO)
+    all_dead, at_zero = (DEAD,) * 4, (ALIVE, DEAD, ALIVE, AT_ZERO)
     return {
-        "all layers trainable": case("plain", (*MIXED[:3], ONE_SAMPLE), MIXED, MIXED),
+        "all layers trainable": case("plain", (*MIXED[:3], ONE_SAMPLE), (*MIXED, DEAD), MIXED),
         "the first layer frozen": case("frozen", *three, frozen=first),
         "the second layer frozen": case("plain", *three, frozen=second),
         "the first and the second layer frozen": case("frozen", *three, frozen=first + second),
@@ -96,14 +95,14 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    model, x = _model(inputs), torch.from_numpy(inputs["x"])
-    before = snapshot(model)
+    model, x = _model(inputs), torch.tensor(inputs["x"])
+    before = snapshot(model, {"x": x})
     returned = candidate(model, x)
     return {
         "kind": inputs["kind"],
         "units": inputs["units"],
         "for good": _by_layer(returned),
-        "changed": changed(before, model),
+        "changed": changed(before, model, {"x": x}),
     }
 
 
@@ -111,16 +110,17 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
 def _model(inputs: Inputs) -> nn.Sequential:
     """Small random weights, and a bias of 50 or -50 that makes each unit what it is to be."""
     rng, modules = np.random.default_rng(inputs["seed"]), []
-    for units in inputs["units"]:
-        linear = _linear(rng, len(units))
+    sizes = [inputs["x"].shape[1], *map(len, inputs["units"])]
+    for below, units in zip(sizes, inputs["units"], strict=False):
+        linear = _linear(rng, below, len(units))
         modules += [linear, nn.ReLU()]
         for i, unit in enumerate(units):
             linear.bias[i] = BIAS if unit == ALIVE else -BIAS
             if unit == ONE_SAMPLE:
-                linear.weight[i] = torch.tensor([BIAS + 0.5, 0, 0, 0])
+                linear.weight[i] = (BIAS + 0.5) * torch.eye(below)[0]
             if unit == AT_ZERO:
                 linear.weight[i] = linear.bias[i] = 0
-    model = nn.Sequential(*modules, _linear(rng, 2))
+    model = nn.Sequential(*modules, _linear(rng, sizes[-1], 2))
     if inputs["kind"] == "head of zeros":
         next(model[-1].parameters()).zero_()
     for name in inputs["frozen"]:
@@ -128,8 +128,8 @@ def _model(inputs: Inputs) -> nn.Sequential:
     return model
 
 
-def _linear(rng: np.random.Generator, width: int) -> nn.Linear:
-    linear = nn.utils.skip_init(nn.Linear, WIDTH, width)
+def _linear(rng: np.random.Generator, inputs: int, width: int) -> nn.Linear:
+    linear = nn.utils.skip_init(nn.Linear, inputs, width)
     for parameter in linear.parameters():
         parameter.copy_(torch.from_numpy(rng.normal(scale=0.02, size=parameter.shape)))
     return linear
@@ -189,9 +189,9 @@ def no_gradient_moves_nothing(seen: Evidence, expected: Evidence) -> Finding:
     return _compared(seen, expected, lambda layer, unit, right: layer > 0 and right)
 
 
-@claim(1, "What did your code leave behind in the model?", needs=first_layer_never_wakes)
+@claim(1, "What did your code leave behind in the model, or in x?", needs=first_layer_never_wakes)
 def leaves_the_model_alone(seen: Evidence, expected: Evidence) -> Finding:
-    """The model is left as it was: its numbers, flags and modes, and no gradient stays in it."""
+    """Model and data are left as they were: numbers, flags, modes, and no gradient stays there."""
     return not seen["changed"], f"changed: {words.listed(seen['changed'])}"
 
 

@@ -67,7 +67,7 @@ ACTIVATIONS = {
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     params = {name: jnp.asarray(inputs[name]) for name in ("kernel", "bias")}
     layer = linen.Dense(len(params["bias"]))
-    loader = dead_units.batches(inputs, jnp.asarray)
+    loader = dead_units.loader(inputs, list(dead_units.batches(inputs, jnp.asarray)))
     returned = candidate(layer, params, ACTIVATIONS[inputs["activation"]], loader)
     return {
         "activation": inputs["activation"],

@@ -30,8 +30,8 @@ def find_dead_units(layer, activation, loader):
             smaller. It may be possible to walk through it only once. There is at least one batch.
 
     Returns:
-        Bool tensor of shape (H,), True for a dead unit. The layer is left as it was, and no
-        gradient stays in it.
+        Bool tensor of shape (H,), True for a dead unit. Layer and batches are left as they were,
+        and no gradient stays in them.
 
     Example:
         >>> layer = nn.Linear(1, 2)
@@ -72,14 +72,16 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     layer = _layer(inputs)
-    before = snapshot(layer)
-    loader = dead_units.batches(inputs, torch.from_numpy)
+    pairs = list(dead_units.batches(inputs, torch.tensor))
+    xs = {f"x of batch {i}": x for i, (x, _) in enumerate(pairs, 1)}
+    before = snapshot(layer, xs)
+    loader = dead_units.loader(inputs, pairs)
     returned = candidate(layer, ACTIVATIONS[inputs["activation"]], loader)
     return {
         "activation": inputs["activation"],
         "kind": inputs["kind"],
         "dead": dead_units.as_row(returned),
-        "changed": changed(before, layer),
+        "changed": changed(before, layer, xs),
         "gradients": gradients_now(before, layer),
     }
 
@@ -109,7 +111,7 @@ def takes_any_layer(seen: Evidence, expected: Evidence) -> Finding:
 
 @claim(1, "How far back does your derivative go?", needs=dead_units.marks_the_dead)
 def leaves_the_layer_alone(seen: Evidence, expected: Evidence) -> Finding:
-    """The layer is left as it was: its numbers, its flags, and no gradient stays in it."""
+    """Layer and batches are left as they were: numbers, flags, and no gradient stays in them."""
     return not seen["changed"], f"changed: {listed(seen['changed'])}"
 
 

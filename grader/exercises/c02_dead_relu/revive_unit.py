@@ -97,14 +97,14 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     model, optimizer = _trained(inputs)
-    incoming, unit = torch.from_numpy(inputs["incoming"]), inputs["unit"]
+    incoming, unit = torch.tensor(inputs["incoming"]), inputs["unit"]
     of_the_unit = partial(_of_the_unit, unit)
-    before, held = memory.entries(model, optimizer), memory.held(optimizer)
+    held, before = memory.held(optimizer), memory.entries(model, optimizer, incoming=incoming)
     output = _output(model, inputs["seed"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(inputs["seed"])
-        candidate(model.layer, model.following, unit, incoming.clone(), optimizer)
-    after, still_held = memory.entries(model, optimizer), held & memory.held(optimizer)
+        candidate(model.layer, model.following, unit, incoming, optimizer)
+    after, still = memory.entries(model, optimizer, incoming=incoming), memory.held(optimizer)
     return {
         "kind": inputs["kind"],
         "incoming": after["layer.weight"][unit],
@@ -113,7 +113,7 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         "output moved by": float(np.abs(_output(model, inputs["seed"]) - output).max()),
         "memory of the unit": memory.remembered(after, of_the_unit),
         "others changed": memory.changed_beside(before, after, of_the_unit),
-        "numbers held": sum(p.numel() for p in model.parameters() if p in still_held),
+        "numbers held": sum(p.numel() for p in model.parameters() if p in held & still),
     }
 
 

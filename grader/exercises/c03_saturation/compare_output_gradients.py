@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from grader.judging.evidence import number, numbers, plain
+from grader.instruments.snapshots import changed, snapshot
+from grader.instruments.words import listed
+from grader.judging.evidence import number, numbers, plain, told_apart
 from grader.judging.exercise import Exercise, belief, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -26,7 +28,8 @@ def compare_output_gradients(z, y):
     Args:
         z: logits, float32 tensor of shape (N,), up to 25 in size. In float32 ``sigmoid(z)`` is
             exactly 1 from about 17 on, and your gradients are right to three digits all the same.
-        y: targets, float32 tensor of shape (N,), between 0 and 1, both included.
+        y: targets, float32 tensor of shape (N,), between 0 and 1, both included. Like ``z`` it
+            stays as it is.
 
     Returns:
         Tensor of shape (2, N): the gradients of the squared error, then those of the
@@ -45,27 +48,41 @@ def challenge(rng: np.random.Generator) -> Challenge:
     def logits(low: float, high: float) -> np.ndarray:
         return rng.uniform(low, high, 5) * rng.permutation([-1, -1, 1, 1, 1])
 
+    def between(z: np.ndarray) -> np.ndarray:
+        """Targets on either side of sigmoid(z), and well away from it."""
+        a, gap = 1 / (1 + np.exp(-z)), rng.uniform(0.3, 0.8, 5)
+        return np.where(rng.permutation([0, 0, 1, 1, 1]), 1 - gap * (1 - a), gap * a)
+
     def case(z: np.ndarray, y: np.ndarray, kind: str = "exact") -> Inputs:
         return {"z": z.astype(np.float32), "y": y.astype(np.float32), "kind": kind}
 
-    unsure, soft, sure, far = logits(0.2, 2), logits(0.2, 2), logits(4, 8), logits(19, 25)
-    a, gap = 1 / (1 + np.exp(-soft)), rng.uniform(0.3, 0.8, 5)
-    above = rng.permutation([0, 0, 1, 1, 1])  # on either side of a, and well away from it
+    unsure, soft, sure = logits(0.2, 2), logits(0.2, 2), logits(4, 8)
+    surer, far = logits(13, 16), logits(19, 25)
     return {
         "unsure outputs": case(unsure, rng.integers(0, 2, 5)),
-        "targets between 0 and 1": case(soft, np.where(above, 1 - gap * (1 - a), gap * a)),
+        "a single sample": case(unsure[:1], rng.integers(0, 2, 1)),
+        "targets between 0 and 1": case(soft, between(soft)),
         "sure and mistaken": case(sure, sure < 0),
         "sure and right": case(sure, sure > 0),
+        "float32 keeps few digits of 1 - a, mistaken": case(surer, surer < 0, "rounded"),
+        "float32 keeps few digits of 1 - a, right": case(surer, surer > 0, "rounded"),
+        "so sure that float32 rounds, targets between 0 and 1": case(
+            far, rng.uniform(0.2, 0.8, 5), "rounded"
+        ),
         "so sure that float32 rounds, mistaken": case(far, far < 0, "rounded"),
         "so sure that float32 rounds, right": case(far, far > 0, "rounded"),
     }
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    gradients = candidate(torch.tensor(inputs["z"]), torch.tensor(inputs["y"]))
+    given = {name: torch.tensor(inputs[name]) for name in ("z", "y")}
+    before = snapshot(given)
+    gradients = candidate(*given.values())
     if isinstance(gradients, list | tuple):
         gradients = torch.stack([torch.as_tensor(row) for row in gradients])
-    return {**inputs, "gradients": gradients, "log10 of size": _log10_of_size(plain(gradients))}
+    sizes = _log10_of_size(plain(gradients))
+    left = changed(before, given)
+    return {**inputs, "gradients": gradients, "log10 of size": sizes, "changed": left}
 
 
 def _log10_of_size(gradients: Any) -> Any:
@@ -95,16 +112,22 @@ def entropy_is_right(seen: Evidence, expected: Evidence) -> Finding:
     return _row(seen, expected, ENTROPY)
 
 
-@claim(2, "What is 1 - a in float32, for z = 20?", of_kind("rounded"))
+@claim(1, "What is 1 - a in float32, for z = 20?", of_kind("rounded"))
 def squared_error_survives_rounding(seen: Evidence, expected: Evidence) -> Finding:
-    """The gradient of the squared error is right to three digits where sigmoid(z) rounds to 1."""
+    """The gradient of the squared error is right to three digits where 1 - a gets lost."""
     return _row(seen, expected, SQUARED)
 
 
 @claim(1, "What is a - y in float32, for z = 20 and y = 1?", of_kind("rounded"))
 def entropy_survives_rounding(seen: Evidence, expected: Evidence) -> Finding:
-    """The gradient of the cross-entropy is right to three digits where sigmoid(z) rounds to 1."""
+    """The gradient of the cross-entropy is right to three digits where 1 - a gets lost."""
     return _row(seen, expected, ENTROPY)
+
+
+@claim(1, "Which of your lines writes into a tensor it was given?", needs=entropy_is_right)
+def leaves_its_inputs(seen: Evidence, expected: Evidence) -> Finding:
+    """The tensors z and y are left as they were, also their requires_grad and grad."""
+    return not seen["changed"], f"changed: {listed(seen['changed'])}"
 
 
 def _row(seen: Evidence, expected: Evidence, row: int) -> Finding:
@@ -114,7 +137,8 @@ def _row(seen: Evidence, expected: Evidence, row: int) -> Finding:
         return True, f"they are {numbers(ours, 3)}"
     place = astray[np.argmax(expected["z"][astray])]
     at = f"z = {number(expected['z'][place])}, y = {number(expected['y'][place])}"
-    return False, f"at {at} you give {number(ours[place])}, it is {number(right[place])}"
+    shown, due = told_apart(ours[place], right[place])
+    return False, f"at {at} you give {shown}, it is {due}"
 
 
 def chained(

@@ -47,13 +47,17 @@ HEADS, LENGTH, WIDTH = 2, 10, 16
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
-    def drawn() -> np.ndarray:
-        return rng.normal(size=(HEADS, LENGTH, WIDTH)).astype(np.float32)
-
-    def case(kind: str, allowed: np.ndarray, scale: float = 3, delta: float = 0.1) -> Inputs:
+    def case(
+        kind: str,
+        allowed: np.ndarray,
+        scale: float = 3,
+        delta: float = 0.1,
+        shape: tuple[int, int, int] = (HEADS, LENGTH, WIDTH),
+    ) -> Inputs:
+        q, k = rng.normal(size=(2, *shape)).astype(np.float32)
         return {
-            "q": np.float32(scale) * drawn(),
-            "k": drawn(),
+            "q": np.float32(scale) * q,
+            "k": k,
             "allowed": allowed,
             "delta": delta,
             "kind": kind,
@@ -74,15 +78,20 @@ def challenge(rng: np.random.Generator) -> Challenge:
     half = case("plain", everything, delta=0.5)
     half["k"][0, :2] = 0
     half["q"][..., 0], half["k"][..., 0] = 100, [[12, 12, *[-12] * 8], [12, *[-12] * 9]]
+    high = case("far", everything, delta=0.5)
+    high["q"][..., 0], high["k"][..., 0] = 100, 12
     return {
         "every key allowed": case("plain", everything),
         "every key allowed, a large delta": case("plain", everything, scale=1.5, delta=0.5),
         "two weights of a half, whose derivatives sum to delta": half,
+        "one head of another width": case("plain", everything[:7, :7], shape=(1, 7, 9)),
+        "a single query": case("masked", everything[:1, :1], shape=(HEADS, 1, WIDTH)),
         "weights spread evenly": case("even", everything, scale=0.02, delta=0.15),
         "a causal mask": case("masked", causal),
         "holes, and a row without keys": case("masked", holes),
         "scores in the hundreds, the highest at padding": padded,
         "scores of minus a hundred thousand": low,
+        "all scores near 300": high,
     }
 
 

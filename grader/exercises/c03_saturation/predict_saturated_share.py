@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grader.judging.evidence import alike, number
+from grader.instruments.snapshots import changed, snapshot
+from grader.instruments.words import listed
+from grader.judging.evidence import told_apart
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -21,7 +23,8 @@ def predict_saturated_share(activation, x, weight_std, bias_std, delta):
 
     Args:
         activation: ``"sigmoid"`` or ``"tanh"``.
-        x: inputs, float64 tensor of shape (N, D). Rows differ in length; one may be all zeros.
+        x: inputs, float64 tensor of shape (N, D). Rows differ in length; one may be all zeros. It
+            stays as it is.
         weight_std: float above 0.
         bias_std: float, 0 for a layer without bias.
         delta: float above 0. It may exceed the largest derivative there is, and then all are
@@ -54,49 +57,51 @@ def challenge(rng: np.random.Generator) -> Challenge:
         bias_std: float = 0.0,
         dark: bool = False,
         dim: bool = False,
+        activation: str = "sigmoid",
     ) -> Inputs:
         x = rng.uniform(0, 1, (4, 9)) * rng.uniform(0.2, 2.5, (4, 1))
         x[rng.integers(4)] *= 0.0 if dark else 3.0
-        x /= np.linalg.norm(x) if dim else 1.0
+        x /= np.linalg.norm(x, axis=1).max() if dim else 1.0
+        drawn = [float(value) for value in rng.uniform(0.9, 1.1, 3)]
         return {
-            "activation": "tanh" if kind in ("tanh", "bias") else "sigmoid",
+            "activation": activation,
             "x": x,
-            "weight_std": weight_std * float(rng.uniform(0.9, 1.1)),
-            "bias_std": bias_std,
-            "delta": delta,
+            "weight_std": weight_std * drawn[0],
+            "bias_std": bias_std * drawn[1],
+            "delta": delta * drawn[2],
             "kind": kind,
         }
 
     return {
         "sigmoid": case("sigmoid", 1.0),
-        "tanh": case("tanh", 0.5),
-        "tanh, delta above every slope of a sigmoid": case("tanh", 0.5, delta=0.4),
-        "a bias as well": case("bias", 0.5, bias_std=1.5),
-        "a row of zeros and a bias": case("bias", 0.5, bias_std=1.5, dark=True),
+        "tanh": case("tanh", 0.5, activation="tanh"),
+        "tanh, delta above every slope of a sigmoid": case("tanh", 0.5, 0.4, activation="tanh"),
+        "a bias as well": case("bias", 0.5, bias_std=1.5, activation="tanh"),
+        "a row of zeros and a bias": case("bias", 0.5, bias_std=1.5, dark=True, activation="tanh"),
+        "sigmoid with a bias": case("bias", 1.0, bias_std=2.0),
         "a row of zeros": case("dark", 1.0, dark=True),
         "delta above every derivative": case("large", 1.0, delta=0.3),
-        "a small share": case("sigmoid", 0.8, dim=True),
+        "delta above every derivative, and a row of zeros": case("large", 1.0, 0.3, dark=True),
+        "delta above every derivative of tanh": case("large", 0.5, 1.25, activation="tanh"),
+        "a small share": case("sigmoid", 0.37, dim=True),
     }
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    share = candidate(
-        inputs["activation"],
-        torch.tensor(inputs["x"]),
-        inputs["weight_std"],
-        inputs["bias_std"],
-        inputs["delta"],
-    )
-    return {"kind": inputs["kind"], "share": share}
+    x = torch.tensor(inputs["x"])
+    before = snapshot({"x": x})
+    stds = inputs["weight_std"], inputs["bias_std"]
+    share = candidate(inputs["activation"], x, *stds, inputs["delta"])
+    return {"kind": inputs["kind"], "share": share, "changed": changed(before, {"x": x})}
 
 
 def _share(seen: Evidence, expected: Evidence) -> Finding:
     ours, right = seen["share"], expected["share"]
-    close = alike(ours, right) or abs(ours - right) <= 5e-4 * right
-    return close, f"you predict {number(ours)}, a large layer shows {number(right)}"
+    shown, due = told_apart(ours, right)
+    return abs(ours - right) <= 5e-4 * right, f"you predict {shown}, a large layer shows {due}"
 
 
-@claim(3, "From which z on is the slope below delta, and how wide is z?", of_kind("sigmoid"))
+@claim(2, "From which z on is the slope below delta, and how wide is z?", of_kind("sigmoid"))
 def predicts_sigmoid(seen: Evidence, expected: Evidence) -> Finding:
     """For sigmoid the share is right, averaged over rows of different lengths."""
     return _share(seen, expected)
@@ -122,13 +127,19 @@ def handles_a_dark_row(seen: Evidence, expected: Evidence) -> Finding:
 
 @claim(
     1,
-    "Which units have a slope below 0.3, if none exceeds 0.25?",
+    "Which units have a slope below delta, if none exceeds 0.25, or 1 for tanh?",
     of_kind("large"),
     needs=predicts_sigmoid,
 )
 def handles_a_large_delta(seen: Evidence, expected: Evidence) -> Finding:
     """Where delta exceeds every derivative there is, the share is 1."""
     return _share(seen, expected)
+
+
+@claim(1, "Which of your lines writes into x?", needs=predicts_sigmoid)
+def leaves_x_alone(seen: Evidence, expected: Evidence) -> Finding:
+    """The tensor x is left as it was."""
+    return not seen["changed"], f"changed: {listed(seen['changed'])}"
 
 
 def _where_flat(activation: str, delta: float) -> float:

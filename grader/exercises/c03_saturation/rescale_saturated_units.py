@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from grader.instruments.snapshots import changed, snapshot
 from grader.instruments.words import listed
-from grader.judging.evidence import alike, number, numbers
+from grader.judging.evidence import number, numbers, told_apart
 from grader.judging.exercise import Exercise, belief, beliefs_about, claim
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -51,17 +51,15 @@ def rescale_saturated_units(layer, x, target):
     return factor
 
 
-UNITS = 5
-
-
 def challenge(rng: np.random.Generator) -> Challenge:
-    def case(samples: int, inputs: int, bias: float = 1.0) -> dict[str, Any]:
+    def case(samples: int, inputs: int, bias: float = 1.0, more: int = 0) -> dict[str, Any]:
         """Units of sizes on either side of the target; a large bias makes the last one large."""
         target = float(rng.uniform(0.9, 1.5))
-        sizes = np.array([*rng.permutation([0.05, 0.9 * target, 1.2 * target, 60.0]), 20.0])
+        others = [0.05, 0.9 * target, 1.2 * target, 60.0, *rng.uniform(2, 40, more)]
+        sizes = np.array([*rng.permutation(others), 20.0])
         x = rng.normal(1, 1, (samples, inputs)).astype(np.float32)
-        weight = rng.normal(size=(UNITS, inputs))
-        shift = np.append(rng.normal(size=UNITS - 1), 8.0) * bias
+        weight = rng.normal(size=(len(sizes), inputs))
+        shift = np.append(rng.normal(size=len(others)), 8.0) * bias
         weight[-1] *= 0.1 if bias else 1.0
         z = x @ weight.T + shift
         scale = sizes / np.sqrt((z**2).mean(axis=0))
@@ -70,32 +68,34 @@ def challenge(rng: np.random.Generator) -> Challenge:
             "weight": (weight * scale[:, None]).astype(np.float32),
             "bias": (shift * scale).astype(np.float32) if bias else None,
             "target": target,
+            "frozen": False,
         }
 
-    silent, small = case(7, UNITS), case(6, 4)
+    silent, small = case(7, 5), case(6, 4)
     for name in ("weight", "bias", "target"):
         small[name] = small[name] * 1e-7
     silent["weight"][1] = silent["bias"][1] = 0
     return {
-        "as many samples and inputs as units": case(UNITS, UNITS),
+        "as many samples and inputs as units": case(5, 5),
         "without bias": case(6, 3, bias=0.0),
         "a unit whose weights are all zero": silent,
         "numbers near 1e-7": small,
+        "eight units, frozen": case(6, 3, more=3) | {"frozen": True},
         "nothing is too large": {**case(6, 3), "target": 100.0},
     }
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     layer, x = _layer(inputs), torch.tensor(inputs["x"])
-    held, before = list(layer.parameters()), snapshot(_named(layer, x))
+    held, before, given = list(layer.parameters()), snapshot(layer), snapshot({"x": x})
     values = [parameter.detach().clone() for parameter in held]
     factors = candidate(layer, x, inputs["target"])
-    now, touched = list(layer.parameters()), set(changed(before, _named(layer, x)))
-    swapped = [*map(id, held)] != [*map(id, now)]
+    now, touched = list(layer.parameters()), {*changed(before, layer), *changed(given, {"x": x})}
+    swapped, fresh = [*map(id, held)] != [*map(id, now)], torch.tensor(inputs["x"])
     return {
         "factors": np.asarray(factors) if isinstance(factors, list | tuple) else factors,
-        "before": nn.functional.linear(torch.tensor(inputs["x"]), *values),
-        "after": layer(torch.tensor(inputs["x"])),
+        "before": nn.functional.linear(fresh, *values),
+        "after": nn.functional.linear(fresh, layer.weight, layer.bias),  # whatever hooks there are
         "kept": _kept(values, now),
         "others": sorted(touched - {"weight", "bias"}) + ["the Parameter objects"] * swapped,
         "target": inputs["target"],
@@ -103,21 +103,18 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
 
 
 def _layer(inputs: Inputs) -> nn.Linear:
-    layer = nn.Linear(inputs["x"].shape[1], UNITS, bias=inputs["bias"] is not None)
+    units, width = inputs["weight"].shape
+    layer = nn.Linear(width, units, bias=inputs["bias"] is not None)
     layer.load_state_dict({name: torch.tensor(inputs[name]) for name in layer.state_dict()})
     for parameter in layer.parameters():
         parameter.grad = torch.ones_like(parameter)
-    return layer
-
-
-def _named(layer: nn.Linear, x: Tensor) -> dict[str, Tensor]:
-    return {"x": x, **dict(layer.named_parameters())}
+    return layer.requires_grad_(not inputs["frozen"])
 
 
 def _kept(before: list[Tensor], after: list[nn.Parameter]) -> list[int]:
     """The units whose weights and bias are the same to the last bit."""
     pairs = zip(before, after, strict=False)  # an answer may have hung a bias on the layer
-    same = [torch.eq(old, new).reshape(UNITS, -1).all(dim=1) for old, new in pairs]
+    same = [torch.eq(*pair).reshape(len(pair[0]), -1).all(dim=1) for pair in pairs]
     return torch.stack(same).all(dim=0).nonzero()[:, 0].tolist()
 
 
@@ -140,8 +137,9 @@ def shrinks_to_the_target(seen: Evidence, expected: Evidence) -> Finding:
     before, after = _sizes(expected["before"]), _sizes(seen["after"])
     astray = [unit for unit in large if not abs(after[unit] - target) <= 1e-3 * target]
     unit = max(astray or large, key=lambda unit: abs(after[unit] - target))
-    sizes = f"{number(before[unit])} before and {number(after[unit])} after"
-    return not astray, f"unit {unit} has size {sizes}, the target is {number(target)}"
+    shown, due = told_apart(after[unit], target)
+    sizes = f"{number(before[unit])} before and {shown} after"
+    return not astray, f"unit {unit} has size {sizes}, the target is {due}"
 
 
 @claim(2, "Which terms of z = w · x + b does your division reach?", _has_large)
@@ -151,8 +149,8 @@ def divides_by_one_number(seen: Evidence, expected: Evidence) -> Finding:
         old, new = expected["before"][:, unit], seen["after"][:, unit]
         slope = (old @ new) / (old @ old)
         if not (0 < slope < 1 and np.allclose(new, slope * old, atol=1e-3 * _sizes(new))):
-            words = f"pre-activations of unit {unit} went from {numbers(old, 3)} to"
-            return False, f"{words} {numbers(new, 3)}"
+            values = f"{numbers(old, 3)} before and {numbers(new, 3)} after"
+            return False, f"the pre-activations of unit {unit} are {values}"
     return True, "they did"
 
 
@@ -160,8 +158,7 @@ def divides_by_one_number(seen: Evidence, expected: Evidence) -> Finding:
 def leaves_the_others(seen: Evidence, expected: Evidence) -> Finding:
     """A unit whose size is within the target keeps every bit."""
     lost = [unit for unit in expected["kept"] if unit not in seen["kept"]]
-    sizes = numbers(_sizes(expected["before"])[lost])
-    words = f"units {lost} changed, their sizes were {sizes}" if lost else "they did"
+    words = f"units {lost} changed, their sizes were {numbers(_sizes(expected['before'])[lost])}"
     return not lost, f"{words}, the target is {number(expected['target'])}"
 
 
@@ -169,8 +166,11 @@ def leaves_the_others(seen: Evidence, expected: Evidence) -> Finding:
 def returns_the_factors(seen: Evidence, expected: Evidence) -> Finding:
     """The answer is the number by which each unit was divided, 1 where nothing was changed."""
     ours, right = seen["factors"], expected["factors"]
-    words = f"you return {numbers(ours)}, the weights were to be divided by {numbers(right)}"
-    return alike(ours, right) or np.allclose(ours, right, rtol=1e-3), words
+    astray = np.flatnonzero(~np.isclose(ours, right, rtol=1e-3, atol=0))
+    unit = next(iter(astray), 0)
+    shown, due = told_apart(ours[unit], right[unit])
+    words = f"for unit {unit} you return {shown}, its weights were to be divided by {due}"
+    return not len(astray), words
 
 
 @claim(

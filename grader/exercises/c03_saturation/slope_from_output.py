@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from grader.judging.evidence import numbers, plain
+from grader.judging.evidence import numbers, plain, told_apart
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -43,20 +43,22 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    returned = plain(candidate(list(inputs["outputs"])))
-    slopes = np.array(returned, float) if isinstance(returned, list) else returned
+    slopes = plain(candidate(list(inputs["outputs"])))
+    slopes = slopes.tolist() if isinstance(slopes, np.ndarray) else slopes
     return {"kind": inputs["kind"], "slopes": slopes}
 
 
 def _slopes(seen: Evidence, expected: Evidence) -> Finding:
     ours, right = seen["slopes"], expected["slopes"]
-    off = [i for i, slope in enumerate(right) if not math.isclose(ours[i], slope, rel_tol=1e-4)]
-    if not off:
-        return True, f"you return {numbers(ours)}"
-    return (
-        False,
-        f"output {off[0]}: you return {ours[off[0]]:.4g}, the slope is {right[off[0]]:.4g}",
-    )
+    if len(ours) != len(right):
+        return False, f"for {len(right)} outputs you return {len(ours)} slopes"
+    for place, (our, slope) in enumerate(zip(ours, right, strict=True)):
+        if not isinstance(our, float | int):
+            return False, f"output {place}: you return {our!r}, where a number was expected"
+        if not math.isclose(our, slope, rel_tol=1e-4):
+            shown, due = told_apart(our, slope)
+            return False, f"output {place}: you return {shown}, the slope is {due}"
+    return True, f"you return {numbers(ours)}"
 
 
 @claim(3, "What is the slope where the output is a half?", of_kind("middle"))
@@ -74,7 +76,7 @@ def gives_slopes_far_out(seen: Evidence, expected: Evidence) -> Finding:
 @claim(1, "What does your code do with an empty list?", of_kind("none"), gives_slopes_in_the_middle)
 def gives_none_for_none(seen: Evidence, expected: Evidence) -> Finding:
     """An empty list has no slopes."""
-    return len(seen["slopes"]) == 0, f"you return {numbers(seen['slopes'])}"
+    return len(seen["slopes"]) == 0, f"you return {seen['slopes']}"
 
 
 def read_off(

@@ -61,6 +61,7 @@ def challenge(rng: Generator) -> Challenge:
     layer, last = f"{body}.layer{rng.integers(1, 10)}", {head: ["Linear", 3, 1]}
     flat = {layer: ["Linear", 2, 2], f"{layer}0": ["Linear", 2, 2], **last}
     deep = {f"{body}.block.dense": ["Linear", 2, 3], f"{body}.norm": ["BatchNorm1d", 3], **last}
+    deep |= {f"{body}.gain": ["Parameter", 2], "scale": ["Parameter"]}
     again, before = {**last, f"old.{head}": last[head]}, [f"{body}.norm.weight", f"{head}.bias"]
     tied = {"embed": ["Embedding", 4, 3], head: ["Linear", 3, 4]}
 
@@ -68,8 +69,8 @@ def challenge(rng: Generator) -> Challenge:
         return case(rng, layers, kind=kind, names=list(names), **more)
 
     return {
-        "one layer of several": of("layer", flat, layer),
         "two layers of several": of("layer", flat, layer, head),
+        "layers alike, all ones": of("layer", flat, layer, fills=1),
         "a name that occurs again deeper down": of("layer", again, head),
         "children of children": of("deep", deep, body),
         "a path below another path": of("deep", deep, f"{body}.block", body),
@@ -79,6 +80,7 @@ def challenge(rng: Generator) -> Challenge:
         "a module without parameters": of("none", {**last, "squash": ["Tanh"]}, "squash"),
         "no names": of("none", last),
         "an unknown name after a known one": of("refused", flat, head, f"{layer}1"),
+        "an unknown name before a known one": of("refused", flat, f"{layer}1", head),
         "the name of a parameter": of("refused", last, f"{head}.bias"),
     }
 
@@ -88,10 +90,8 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     give_gradients(model, inputs["seed"])
     before, parameters = snapshot(model), dict(model.named_parameters())
     if kind == "refused":
-        ending = refusal(
-            candidate, model, names, fitting=KeyError, naming=names[-1:], returned=lambda _: "names"
-        )
-        answer = {"ending": ending}
+        due: Any = {"fitting": KeyError, "naming": {*names} - dict(model.named_modules()).keys()}
+        answer = {"ending": refusal(candidate, model, names, returned=lambda _: "names", **due)}
     else:
         answer = {"returned": by_first_names(model, candidate(model, names))}
     now, shown = changed(before, model), ("requires_grad of", "gradient of")
@@ -178,8 +178,7 @@ def _below(model: nn.Module, names: Any, modules: Any, recurse: bool = True) -> 
     return [(name, p) for name, p in model.named_parameters() if p in held]
 
 
-def _nothing(thing: Any) -> None:
-    """A part that is left out."""
+def _nothing(thing: Any) -> None: ...
 
 
 def frozen_below(
@@ -210,10 +209,6 @@ def _where(fits: Callable[[str, str], bool]) -> Part:
     return lambda model, names, modules: [
         (path, p) for path, p in model.named_parameters() if any(fits(path, name) for name in names)
     ]
-
-
-def _all_frozen(model: nn.Module) -> list[str]:
-    return [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
 
 
 CARELESS: dict[str, Part] = {  # looks no name up, keeps the gradients, returns all that is meant
@@ -277,7 +272,12 @@ BELIEFS = (  # one that shows in two ways is there twice
         "What does the argument recurse of parameters() do?",
         meant=partial(_below, recurse=False),
     ),
-    believing(*BEFORE, told=lambda model, named, became: _all_frozen(model)),
+    believing(
+        *BEFORE,
+        told=lambda model, named, became: [
+            name for name, parameter in model.named_parameters() if not parameter.requires_grad
+        ],
+    ),
     believing(*BEFORE, told=lambda model, named, became: named),
     believing(
         "A name that matches nothing does no harm.",

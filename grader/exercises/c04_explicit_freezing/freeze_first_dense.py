@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from grader.instruments.watched_runs import moved_between, watched_step
 from grader.instruments.words import listed
-from grader.judging.evidence import alike, number, numbers
+from grader.judging.evidence import alike, numbers, told_apart
 from grader.judging.exercise import Exercise, beliefs_about, claim
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -95,15 +95,16 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
 def loss_is_from_before(seen: Evidence, expected: Evidence) -> Finding:
     """The first number is the mean squared error before the step, one term for each sample."""
     loss, right = seen["returned"][0], expected["returned"][0]
-    return alike(loss, right), f"the loss you return is {number(loss)}, not {number(right)}"
+    ours, due = told_apart(loss, right)
+    return alike(loss, right), f"the loss you return is {ours}, not {due}"
 
 
 @claim(1, "At which moment, and of which layer, is it the norm?")
 def norm_is_the_initial_one(seen: Evidence, expected: Evidence) -> Finding:
     """The third number is the norm of the kernel of Dense_0 as it was initialised."""
     norm, right = seen["returned"][2], expected["returned"][2]
-    words = f"the norm before is {number(norm)}, that of the start {number(right)}"
-    return alike(norm, right), words
+    ours, due = told_apart(norm, right)
+    return alike(norm, right), f"the norm before is {ours}, that of the start {due}"
 
 
 @claim(
@@ -112,7 +113,8 @@ def norm_is_the_initial_one(seen: Evidence, expected: Evidence) -> Finding:
 def norms_are_equal(seen: Evidence, expected: Evidence) -> Finding:
     """The norm of the kernel of Dense_0 after the step equals the norm before it, to the bit."""
     after, before = seen["returned"][1], seen["returned"][2]
-    return bool(after == before), f"the norm went from {before:.6g} to {after:.6g}"
+    start, end = told_apart(before, after)
+    return bool(after == before), f"the norm went from {start} to {end}"
 
 
 @claim(2, "Which paths does your step leave a gradient of zero?", needs=norm_is_the_initial_one)

@@ -84,16 +84,19 @@ def _with_momentum(run: Run) -> Inputs:
     return {**_with_adamw(run), "optimizer": "sgd", "settings": settings}
 
 
+NAMESAKES = ["head", "layer1"]
+
+
 def _with_namesakes(run: Run) -> Run:
-    """The run with three more: the frozen `head` has a namesake in the encoder."""
+    """The run with more: the frozen `head` has a namesake in the encoder, `scale` is no layer."""
 
     def grown(tree: Mapping[str, Any]) -> Mapping[str, Any]:
         encoder = {"head": tree["layer1"], "dense": tree["layer10"]}
         more = dict.fromkeys(("lm_head", "layer1/norm"), tree["layer10"])
-        return {"encoder": encoder, **more, **tree}
+        return {"encoder": encoder, **more, "scale": tree["head"]["bias"], **tree}
 
     trees = {key: [grown(tree) for tree in run[key]] for key in ("warmup", "gradients")}
-    return {**run, **trees, "params": grown(run["params"]), "frozen": ["head", "layer1"]}
+    return {**run, **trees, "params": grown(run["params"]), "frozen": [*NAMESAKES, "scale"]}
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:

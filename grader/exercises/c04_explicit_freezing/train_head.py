@@ -79,13 +79,14 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         asked.append(True)
         return optimizer.update(*given, **more)
 
-    before = nnx_models.leaves(model)
+    before, parts = nnx_models.leaves(model), (model.body, model.head)
     try:
         candidate(model, optimizer._replace(update=update), list(zip(x, y, strict=True)))
     except TraceContextError as error:
         if "BatchStat" in str(error):
             error.args = (OUT_OF_REACH,)
         raise
+    model.body, model.head = parts  # the caller's own, should others stand in their place
     after = dict.fromkeys(before, np.full(1, np.nan)) | nnx_models.leaves(model)
     model.body.eval()
     return {

@@ -47,7 +47,7 @@ def trainable_fraction(model):
 
 
 def challenge(rng: Generator) -> Challenge:
-    of = partial(case, rng, kind="plain", ones=False)
+    of = partial(case, rng, kind="plain")
     a, b, c = (int(size) for size in rng.integers(3, 20, 3))
     square, head = ["Linear", b, b], ["Linear", b, c]
     dense = {"body.first": ["Linear", a, b], "body.second": square, "head": head}
@@ -64,7 +64,9 @@ def challenge(rng: Generator) -> Challenge:
         "everything frozen": of(dense, ["body", "head"]),
         "a frozen convolution": of({"conv": ["Conv2d", a, b, 2], "head": head}, ["conv"]),
         "bare parameters of shapes (N,), () and (0,)": of(bare | nothing, ["scale"]),
-        "two layers alike, all ones": of({"first": square, "second": square}, ["first"], ones=True),
+        "two layers alike, all ones": of({"first": square, "second": square}, ["first"], fills=1),
+        "all zeros": of(dense, ["head"], fills=0),
+        "a frozen body in half precision": of(dense, ["body"], in_half_precision=["body"]),
         "BatchNorm": of(normed, ["body.dense"], kind="buffers"),
         "tied weights": {**tied, "frozen": ["body"]},
         "frozen tied weights": {**tied, "frozen": ["embed"]},
@@ -77,8 +79,6 @@ def challenge(rng: Generator) -> Challenge:
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     model = built(inputs)
-    for parameter in model.parameters() if inputs["ones"] else ():
-        nn.init.ones_(parameter.data)
     before = snapshot(model)
     if inputs["kind"] == "empty":
         seen = {"ending": refusal(candidate, model, fitting=(ZeroDivisionError, ValueError))}

@@ -42,12 +42,16 @@ def challenge(rng: np.random.Generator) -> Challenge:
         head: ["Linear", b, c],
     }
     normed = {**layers, f"{body}.norm": ["BatchNorm1d", b]}
+    deep = {f"{body}.{first}.{second}.{head}": ["Linear", c, a], head: ["Linear", b, c]}
+    deep |= {"scale": ["Parameter", a], f"{body}.gain": ["Parameter"]}
     flags = partial(of, layers, [body], kind="flags")
     return {
         "a frozen body": of(layers, [body]),
         "a frozen head": of(layers, [head]),
         "one frozen weight": of(layers, [f"{body}.{second}.weight"]),
+        "one frozen bias": of(layers, [f"{head}.bias"]),
         "all but one bias frozen": of(layers, [body, f"{head}.weight"]),
+        "layers four levels deep, and parameters of no layer": of(deep, [f"{body}.gain"]),
         "BatchNorm": of(normed, [f"{body}.{first}"], kind="buffers"),
         "a frozen body in train mode, a trainable head in eval mode": flags(in_eval_mode=[head]),
         "the whole model in eval mode": flags(in_eval_mode=[""]),
@@ -62,17 +66,20 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     model = built(inputs)
     before = snapshot(model)
     names = candidate(model)
-    named = {names} if isinstance(names, str) else set(map(str, names))
-    known = model.state_dict().keys()
+    each = [names] if isinstance(names, str) else list(map(str, names))
+    named, known = set(each), model.state_dict().keys()
     return {
         "kind": inputs["kind"],
         "named": {name: name in named for name in known},
         "unknown": sorted(named - known),
+        "repeated": sorted(name for name in named if each.count(name) > 1),
         "changed": changed(before, model),
     }
 
 
 def _named(seen: Evidence, expected: Evidence) -> Finding:
+    if seen["repeated"]:
+        return False, f"you name more than once: {listed(seen['repeated'])}"
     ours, right = (
         [name for name, is_named in one["named"].items() if is_named] for one in (seen, expected)
     )
@@ -116,7 +123,7 @@ def named(
 def _all_modules(model: nn.Module) -> dict[str, nn.Module]:
     """Modules with parameters of their own, by the names of these parameters."""
     return {
-        f"{path}.{name}": module
+        f"{path}.{name}".lstrip("."): module
         for path, module in model.named_modules()
         for name, _ in module.named_parameters(recurse=False)
     }

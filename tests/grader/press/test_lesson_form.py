@@ -5,6 +5,7 @@ All lessons hold them; each is shown to fail on a small source that breaks it.
 
 import ast
 import re
+import symtable
 from typing import NamedTuple
 
 import nbformat
@@ -12,7 +13,8 @@ import pytest
 
 from grader.checking.cited import read
 from grader.press import bands, building, targets, weave
-from lessonkit.predict import TITLE
+from lessonkit.form_widget import CHANGED
+from lessonkit.predict import NO_OPTION, TITLE
 
 TARGETS = {target.source.stem: target for target in targets.targets() if target.is_lesson}
 RECORDED = ["00_welcome", "03_saturation"]
@@ -62,6 +64,7 @@ def faults(target):
     yield from uncounted(calls)
     yield from unsummed(cells, calls)
     yield from unnamed_folds(target)
+    yield from bound_anew(target)
 
 
 def misnamed(calls, stem):
@@ -92,8 +95,9 @@ def crowded(cells, calls):
 
 
 def uncounted(calls):
-    if len(of(calls, "selfcheck", ASKING)) != QUESTIONS:
-        yield f"there are {QUESTIONS} self-checks"
+    names = [call.name for call in of(calls, "selfcheck", ASKING)]
+    if len(names) != QUESTIONS or len(set(names)) != QUESTIONS:
+        yield f"there are {QUESTIONS} self-checks, each with a name of its own"
 
 
 def unsummed(cells, calls):
@@ -111,6 +115,39 @@ def unnamed_folds(target):
             yield f"a folded cell begins with a comment, not {cell.source[:40]!r}"
 
 
+def bound_anew(target):
+    """A learner runs cells again; so what one has from an earlier cell, no later one replaces."""
+    sources = [cell.source for cell in building.built(target).cells if cell.cell_type == "code"]
+    cells = [names(source) for source in sources]
+    for number, (_, had) in enumerate(cells):
+        before, after = cells[:number], cells[number + 1 :]
+        for name in sorted(had & bound_in(before) & bound_in(after)):
+            yield f"{name} is bound anew after the cell that begins {sources[number][:40]!r}"
+
+
+def bound_in(cells):
+    return {name for bound, _ in cells for name in bound}
+
+
+def names(source):
+    """The names that a cell binds, and those that it has from elsewhere, its functions included."""
+    table = symtable.symtable(source, "cell", "exec")
+    bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
+    return bound, {name for scope in scopes(table) for name in read_in(scope)} - bound
+
+
+def scopes(table):
+    yield table
+    for child in table.get_children():
+        yield from scopes(child)
+
+
+def read_in(scope):
+    at_top = scope.get_type() == "module"
+    seen = (symbol for symbol in scope.get_symbols() if symbol.is_referenced())
+    return {symbol.get_name() for symbol in seen if at_top or symbol.is_global()}
+
+
 def parts_of(output):
     """What an output says: what is printed, or what it says plain and in HTML."""
     data = output.get("data", {})
@@ -126,8 +163,11 @@ def shown(output):
 def tells(notebook):
     """What the stored outputs show that they should not."""
     for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
-        if re.search(r"\b(True|False)\b", "".join(map(shown, cell.outputs))):
+        said = "".join(map(shown, cell.outputs))
+        if re.search(r"\b(True|False)\b", said):
             yield f"True or False is shown by {cell.source[:60]!r}"
+        if CHANGED in said or NO_OPTION in said:
+            yield f"nobody has changed {cell.source[:60]!r}, and it says so"
         if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
             first = cell.outputs[0] if cell.outputs else {}
             if {part.strip().partition("\n")[0] for part in parts_of(first)} != {TITLE}:
@@ -221,6 +261,11 @@ BROKEN = {
     "a question too few": (GOOD[GOOD.rindex("\n# %%") :], ""),
     "a fold without a comment": ("# Draw it.\n", ""),
     "a self-check that shows its answer": ("# Question 3\n", ""),
+    "a name bound anew": (
+        'print("drawn")\n',
+        "share = 1\n\n# %%\nprint(share)\n\n# %%\nshare = 2\n",
+    ),
+    "two self-checks of one name": ('"q3"', '"q2"'),
 }
 
 
@@ -244,6 +289,8 @@ FOLDED = {"jupyter": {"outputs_hidden": True}}
     [
         ("larger: True\n", {}, "True or False"),
         ("[0.1, 0.2]\n", {}, None),
+        (f"{TITLE}\nMeasured: 3. {NO_OPTION}\n", FOLDED, "nobody has changed"),
+        (f"{CHANGED}, and cannot be asked\n", {}, "nobody has changed"),
         ("the share is 0.25\n", FOLDED, "tells its answer"),
         (f"{TITLE}\n0.25\n", FOLDED, None),
     ],

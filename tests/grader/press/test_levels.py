@@ -34,9 +34,9 @@ for _each in [value for value in gc.get_objects() if type(value) is Experiment]:
 
 
 @pytest.mark.timeout(3600)  # for a hang, on a slow machine
-@pytest.mark.parametrize("label", [label for label in TARGETS if not label.startswith("labs/")])
+@pytest.mark.parametrize("label", TARGETS)
 def test_stored_outputs_hold_at_another_level_and_sliders_answer(label):
-    """One run: each cell, then each slider at both ends. Labs compute nothing yet."""
+    """One run: each cell, those with claims too, then each slider at both ends."""
     stored = nbformat.read(TARGETS[label].notebook, as_version=4).cells
     again = executing.executed_at(OTHER, TARGETS[label], [MOVE_SLIDERS]).cells
     for old, new in zip(stored, again[:-1], strict=True):

@@ -20,7 +20,7 @@ from paramlock.holding.in_torch import hold
 from paramlock.unlocking.in_torch import reinitialise_units, rescale_units, swap_activations
 from paramlock.unlocking.keys import KEYS
 from paramlock.unlocking.measured import DYING, PLANTED
-from paramlock.unlocking.remedies import remedies
+from paramlock.unlocking.remedies import TRIALS, remedies
 from tests.paramlock import zoo
 
 
@@ -452,6 +452,14 @@ def test_trials_are_sorted_by_what_they_show():
     assert set(trials("vanishing")[0].opened) == {"BatchNorm"}
     assert "rescale_units" in trials("saturated")[0].opened
     assert trials("unreached") == ()
+
+
+def test_no_figure_stands_without_length_batch_size_and_schedule():
+    how = [str(trial).partition("trained by ")[2] for trial in TRIALS.values()]
+    assert all("3 epochs of 4,000 images in batches of 32" in words for words in how)
+    assert [words.startswith("Adam") for words in how] == [name == "dying" for name in TRIALS]
+    assert sum("falls evenly from 0.1 to 0" in words for words in how) == len(PLANTED)
+    assert "a constant rate of 0.1" in str(TRIALS["dying"])
 
 
 def test_what_the_figures_of_the_library_must_show():
