@@ -29,3 +29,21 @@ from grader import NotAttempted, check, hint
 # One idea, five minutes.
 
 # %% exercise="pruned_share"
+
+# %% [markdown]
+# ## Part A: hold it at zero
+#
+# One step after which pruned weights are zero, under any optimizer, and nothing is remembered of
+# them. In PyTorch you put right what the step has done, in JAX what the update is going to do.
+
+# %% exercise="step_and_hold"
+
+# %% exercise="hold_pruned"
+
+# %% [markdown]
+# ## Part B: count, choose, and take your time
+#
+# How sparse a model is; which weights go, over the whole network or layer by layer; and how many
+# of them have gone by a given step.
+
+# %% exercise="sparsity_of"
