@@ -59,6 +59,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
     coupled["settings"] |= {"amsgrad": True}
     return {
         **cases,
+        "SGD without momentum": pruned_steps.with_sgd(pruned_steps.run(rng), 0.0),
         "momentum, with weight decay": decayed,
         "Adam, with decay in the gradient and a third average": coupled,
     }
