@@ -47,3 +47,5 @@ from grader import NotAttempted, check, hint
 # of them have gone by a given step.
 
 # %% exercise="sparsity_of"
+
+# %% exercise="keep_largest"
