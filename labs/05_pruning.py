@@ -49,3 +49,5 @@ from grader import NotAttempted, check, hint
 # %% exercise="sparsity_of"
 
 # %% exercise="keep_largest"
+
+# %% exercise="sparsity_at"
