@@ -51,3 +51,10 @@ from grader import NotAttempted, check, hint
 # %% exercise="keep_largest"
 
 # %% exercise="sparsity_at"
+
+# %% [markdown]
+# ## Part C: a start of its own, and a size in bits
+#
+# What the first weights of a sparse network should be, and what its last ones take on disk.
+
+# %% exercise="coded_bits"
