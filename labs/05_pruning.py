@@ -57,4 +57,6 @@ from grader import NotAttempted, check, hint
 #
 # What the first weights of a sparse network should be, and what its last ones take on disk.
 
+# %% exercise="sparse_start"
+
 # %% exercise="coded_bits"
