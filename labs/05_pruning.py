@@ -60,3 +60,10 @@ from grader import NotAttempted, check, hint
 # %% exercise="sparse_start"
 
 # %% exercise="coded_bits"
+
+# %% [markdown]
+# ## Part D: the key
+#
+# Open those pruned weights again that would help most, at zero and without a memory.
+
+# %% exercise="regrow"
