@@ -116,7 +116,7 @@ def _law(group: np.ndarray) -> str:
 
 
 def _spread(seen: Evidence, expected: Evidence) -> Finding:
-    off = {n: r for n, r in seen["spread"].items() if not r == expected["spread"][n]}
+    off = {n: r for n, r in seen["spread"].items() if r != expected["spread"][n]}
     words = [
         f"with {n} inputs the spread is about {r:.2g} times the due one" for n, r in off.items()
     ]
