@@ -152,8 +152,8 @@ def _chosen(seen: Evidence, expected: Evidence) -> Finding:
     if seen["pruned"] != expected["pruned"]:
         words = f"you prune {seen['pruned']} of {seen['of']}"
         return False, f"{words}, where {expected['pruned']} was expected"
-    words = sorted({*seen["order"]})
-    return seen["order"] == expected["order"], listed(words[:1])
+    found = sorted({*seen["order"]})
+    return seen["order"] == expected["order"], listed(found[:1])
 
 
 @claim(3, "What is ranked, and among which numbers?", of_kind("each"))

@@ -82,7 +82,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         return put
 
     few, many = int(rng.integers(3, 6)), rows * columns
-    flags, levels = np.ones((rows, columns), bool), np.float32([0.5, -0.5, 0.25])
+    flags, levels = np.ones((rows, columns), bool), np.array([0.5, -0.5, 0.25], np.float32)
     return {
         "a few of a matrix": case("plain", few),
         "one of a vector": case("plain", 1, (many,)),

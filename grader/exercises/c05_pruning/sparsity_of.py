@@ -150,12 +150,17 @@ def leaves_the_model_alone(seen: Evidence, expected: Evidence) -> Finding:
     return not seen["changed"], f"changed: {listed(seen['changed'])}"
 
 
+def _pooled(pairs: list[tuple[int, int]]) -> float:
+    zeros, totals = (sum(column) for column in zip(*pairs, strict=True))
+    return zeros / totals
+
+
 def counted(
     model: nn.Module,
     tensors: Part = lambda model: model.parameters(),
     is_weight: Part = lambda tensor: tensor.dim() > 1,
     zero: Part = lambda tensor: tensor == 0,
-    share: Part = lambda pairs: sum(z for z, _ in pairs) / sum(n for _, n in pairs),
+    share: Part = _pooled,
 ) -> float:
     """The right answer in parts."""
     chosen = [tensor for tensor in tensors(model) if is_weight(tensor)]

@@ -128,7 +128,7 @@ def _nothing(*given: Any) -> None:
     """A part that is left out."""
 
 
-def _fill(tensor: Tensor, keep: Tensor) -> None:
+def _fill(tensor: Any, keep: Tensor) -> None:
     tensor.masked_fill_(~keep, 0)
 
 
