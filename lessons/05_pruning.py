@@ -315,7 +315,7 @@ cut(leaking, removed)
 mask_gradients(leaking, removed)
 leak = paramlock.certificate(leaking, data, F.cross_entropy, optimizer=optimizer)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 pruned, optimizer = copy.deepcopy(warm["Adam"])
 lock = prune(pruned, 0.9)
 train(pruned, 1, optimizer)
@@ -380,8 +380,7 @@ assert not raw[~meet].any()
 # weights, 8 of them 0, is used as decoder too, and a head has 8 weights without a zero, 8 of 24 are
 # zero. `parameters()` gives that; `state_dict()` lists the tied tensor under both of its names, and
 # makes it 16 of 40.
-
-# %% [markdown]
+#
 # ## Which weights to remove
 #
 # Han, Pool, Tran and Dally (2015) trained a network, removed the weights of least magnitude,
@@ -466,8 +465,8 @@ claims.band("98 %: one cut, three epochs, ahead of stages", np.mean(long) - stag
 # **Why.** Magnitude is a guess at what a weight matters: what it adds is $w_{ij} x_j$, little where
 # $w_{ij}$ is small. Retraining does most of the work, for what stays can make up for what went. Han
 # and others report 12 times fewer weights for this network on all of MNIST, without loss, and the
-# order of our lines, stages first. But by 98 % the stages have trained for three epochs. One
-# cut with three epochs after it does no worse here, as the last line says: before you credit stages,
+# order of our lines, stages first. But by 98 % the stages have trained for three epochs. One cut
+# with three epochs after it does about as well: that is the last line. Before you credit stages,
 # compare at equal length.
 #
 # **All layers together, or each by itself?** *Global* pruning ranks all weights in one list, so a
@@ -485,7 +484,7 @@ axes.set(xticks=range(4), xticklabels=places, ylim=(0, 1))
 scopes = {"all layers together": "global", "each layer by itself": "tensor"}
 
 
-def keep(percent, scope):
+def removed_now(percent, scope):
     lock = prune(dense[0], percent / 100, scope=scopes[scope])
     kept = [1 - row.share for row in lock.report().rows] + [accuracy(dense[0])]
     lock.undo()
@@ -495,13 +494,13 @@ def keep(percent, scope):
     return f"{percent} % removed, {scope}: kept are {words}; right on {kept[3]:.1%}."
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 sliders = {
     "percent": explore.Slider("Removed, %", 0, 99, 1, 95),
     "scope": explore.Steps("Ranked", list(scopes), "all layers together"),
 }
 alt = "Bars: the share of weights kept in each of three layers, and the accuracy."
-removal = explore.Experiment(figure, keep, sliders, alt=alt)
+removal = explore.Experiment(figure, removed_now, sliders, alt=alt)
 removal.show()
 
 # %% tags=["claim"]
@@ -589,12 +588,12 @@ for seed, removed in enumerate(tickets):
     worth[2, seed] = alone(lenet(seed), elsewhere(removed))
 
 # %% tags=["nbval-ignore-output"]
+rewound, renewed, moved = worth.mean(1)
 predict.measured("ticket", [controls[i] for i in np.argsort(-worth.mean(1))])
 for name, row in zip(controls, worth, strict=True):
     print(f"{name:13} {row.mean():.2f}   two seeds: {', '.join(f'{v:.2f}' for v in row)}")
 
 # %% tags=["claim"]
-rewound, renewed, moved = worth.mean(1)
 claims.band("ticket at 98 %", rewound, low=0.7)
 claims.band("98 %: ticket ahead of new values", rewound - renewed, low=0.02)
 claims.band("98 %: ticket ahead of other places", rewound - moved, low=0.05)
@@ -650,7 +649,7 @@ assert prune(deep(0, 100), 0.74).report().rows[0].held < 78_400
 
 # %%
 model = deep(0, 100)
-lock = prune(model, 0.76)
+prune(model, 0.76)
 loss = F.cross_entropy(model(data[0]), data[1])
 loss.backward()
 nonzero = sum(int((p.grad != 0).sum()) for p in model.parameters())
@@ -700,18 +699,12 @@ def first_empty(model, how, in_rounds):
 
 
 # %%
-ways = [
-    ("magnitude", False),
-    ("SNIP", False),
-    ("SNIP", True),
-    ("SynFlow", False),
-    ("SynFlow", True),
-]
-first = np.array([[first_empty(deep(seed, 100), *way) for seed in range(2)] for way in ways])
+scorings = [("magnitude", 0), ("SNIP", 0), ("SNIP", 1), ("SynFlow", 0), ("SynFlow", 1)]
+first = np.array([[first_empty(deep(seed, 100), *way) for seed in range(2)] for way in scorings])
 
 # %% tags=["nbval-ignore-output"]
 print("compression at which a layer is empty, two networks (inf: none up to 1000)")
-for (how, in_rounds), row in zip(ways, first, strict=True):
+for (how, in_rounds), row in zip(scorings, first, strict=True):
     name = f"{how} in {'18 rounds' if in_rounds else 'one shot'}"
     print(f"{name:21}", "  ".join(f"{value:5.3g}" for value in row))
 
