@@ -371,9 +371,10 @@ claims.band("share of removed weights among the largest gradients", among, low=0
 assert not raw[~meet].any()
 
 # %% [markdown]
-# **Why.** The gradient is 0 where a factor is 0 on all samples, and for no other reason. In
-# training a removed weight gets 0 because the *mask* multiplies it. That has a good side: the
-# gradient behind the mask says where a weight is missed. The last section opens locks by it.
+# **Why.** A term of the sum is 0 where the pixel is black or the unit asleep; where both are awake
+# together on one image at least, there was a gradient. In training a removed weight gets 0 because
+# the *mask* multiplies it. That has a good side: the gradient behind the mask says where a weight is
+# missed. The last section opens locks by it.
 #
 # So the zeros of a model prove no lock. To count them all the same: take exact zeros, over the
 # weights in question (mostly no biases, no buffers), and a *tied* tensor once. If an encoder of 16
@@ -717,10 +718,10 @@ claims.band("in rounds: log10 of the earliest empty layer, 4 for none", early, l
 
 # %% [markdown]
 # **Why.** In one shot SynFlow empties a layer even earlier than magnitude: all layers have the same
-# total, so the largest has the smallest scores, and goes first. In rounds what is left of it would
-# score higher and higher, and no layer is ever emptied. But neither is one by SNIP in rounds, and
-# SNIP conserves nothing. So what saves it here is scoring anew. Conservation gives a proof for
-# SynFlow; it is not what makes the difference in this network.
+# total, so the largest has the smallest scores, and goes first. Scored anew, what is left of it
+# gains in each round, and no layer is emptied. But neither is one by SNIP in rounds, and SNIP
+# conserves nothing. So it is scoring anew that saves here. Conservation gives SynFlow a proof; in
+# this network it is not what makes the difference.
 #
 # ## A sparse network has a start of its own
 #
@@ -786,9 +787,9 @@ for d in densities:
         claims.band(f"{name} inputs, density {d}: factor a layer", factor, low=0.8, high=1.2)
 
 # %% [markdown]
-# The gradient shrinks by as much on its way down. What does that cost? We train both starts at
-# density 0.05 for two epochs. And the suspicion: the *places* of the tickets with new values, but
-# values that know how many inputs are kept.
+# On its way down the gradient adds up as few terms, and shrinks as much. What does that cost? We
+# train both starts at density 0.05 for two epochs. And now the suspicion: the *places* of the
+# tickets with new values once more, but with values that know how many inputs are kept.
 
 # %%
 trained = np.zeros((2, 2))
@@ -967,9 +968,9 @@ assert 0.3 < faster["95 % zeros"] < 3 and faster["95 % of the rows removed"] > 3
 # 0.1, 0.2, 1. Dropped is the third, of magnitude 0.1; opened is the second, of gradient -0.3. That
 # 5 is larger is no matter: the first is kept already, and only the removed ones are asked.
 #
-# Now LeNet-300-100 with 98 % removed *by chance, before training*, and a start for the
-# kept inputs. *Static* keeps these places for three epochs. *RigL* moves up to 30 % of the kept
-# weights of each layer every 20 steps; by three quarters of training the share has fallen to 0.
+# Now LeNet-300-100 with 98 % removed *by chance, before training*, and a start for the kept inputs.
+# *Static* keeps these places for three epochs. *RigL* moves up to 30 % of the kept weights of each
+# layer every 20 steps, a share that has fallen to 0 after three quarters of the training.
 
 # %% tags=["fold"]
 # A prediction.
@@ -1119,8 +1120,8 @@ predict.summary()
 # | product in the forward pass | holds | holds | the hidden weight moves; `remove` opens it |
 #
 # - Sparsity is a sum of counts divided once. Rank; do not threshold. Refuse NaN.
-# - Magnitude, then retraining, in stages. Global spares small layers, and empties layers with many
-#   inputs where nobody has trained.
+# - Magnitude, then retraining. Compare schedules at equal length. Ranking all layers together spares
+#   small ones, and before training it empties the one with most inputs.
 # - An emptied layer locks all others. Score anew in rounds, and look at what each layer keeps.
 # - A sparse network starts with variance 2/(kept inputs). Otherwise the signal shrinks by
 #   $\sqrt{d}$ a layer.
@@ -1131,7 +1132,7 @@ predict.summary()
 #
 # | often said | verdict | section |
 # |---|---|---|
-# | A weight of 0 has a gradient of 0 | FALSE: nearly all of ours had one | [zero] |
+# | A weight of 0 has a gradient of 0 | FALSE: if pixel and unit meet, it has one | [zero] |
 # | A pruned weight is locked for good | FALSE: under a gradient mask most came back | [act] |
 # | No gradient, by the structure: locked | TRUE while the mask is in the computation | [act] |
 # | With $k \odot \theta$ none recovers | HALF: until `remove`, and a step or two | [act] |
