@@ -373,8 +373,8 @@ assert not raw[~meet].any()
 # %% [markdown]
 # **Why.** A term of the sum is 0 where the pixel is black or the unit asleep; where both are awake
 # together on one image at least, there was a gradient. In training a removed weight gets 0 because
-# the *mask* multiplies it. That has a good side: the gradient behind the mask says where a weight is
-# missed. The last section opens locks by it.
+# the *mask* multiplies it. That has a good side: the gradient behind the mask says where a weight
+# is missed. The last section opens locks by it.
 #
 # So the zeros of a model prove no lock. To count them all the same: take exact zeros, over the
 # weights in question (mostly no biases, no buffers), and a *tied* tensor once. If an encoder of 16
@@ -1120,8 +1120,8 @@ predict.summary()
 # | product in the forward pass | holds | holds | the hidden weight moves; `remove` opens it |
 #
 # - Sparsity is a sum of counts divided once. Rank; do not threshold. Refuse NaN.
-# - Magnitude, then retraining. Compare schedules at equal length. Ranking all layers together spares
-#   small ones, and before training it empties the one with most inputs.
+# - Magnitude, then retraining. Compare schedules at equal length. Ranking all layers together
+#   spares small ones, and before training it empties the one with most inputs.
 # - An emptied layer locks all others. Score anew in rounds, and look at what each layer keeps.
 # - A sparse network starts with variance 2/(kept inputs). Otherwise the signal shrinks by
 #   $\sqrt{d}$ a layer.
