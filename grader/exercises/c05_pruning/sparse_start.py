@@ -38,9 +38,10 @@ def sparse_start(kept, generator):
         >>> (sparse_start(kept, torch.Generator().manual_seed(0)) != 0).tolist()
         [[True, False], [False, False]]
     """
-    inputs = kept.flatten(1).sum(1).clamp(min=1)
-    spread = (2 / inputs).sqrt().view(-1, *[1] * (kept.dim() - 1))
-    return torch.where(kept, spread * torch.randn(kept.shape, generator=generator), 0.0)
+    rows = kept.flatten(1)
+    spread = (2 / rows.sum(1, keepdim=True).clamp(min=1)).sqrt()
+    noise = torch.randn(rows.shape, generator=generator)
+    return torch.where(rows, spread * noise, 0.0).view(kept.shape)
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
