@@ -1086,7 +1086,7 @@ selfcheck.number(
     wrong={1 / 1024: "That is the mean square; the size is its root.", 1 / 2: "That is one layer."},
 )
 
-# %%
+# %% tags=["nbval-ignore-output"]
 predict.summary()
 
 # %% [markdown]
