@@ -600,9 +600,10 @@ claims.band("98 %: ticket ahead of new values", rewound - renewed, low=0.02)
 claims.band("98 %: ticket ahead of other places", rewound - moved, low=0.05)
 
 # %% [markdown]
-# **Why.** Part of the worth lies in the places: training has chosen them. Part lies in the values,
-# and the paper takes that for luck in the first draw. Keep a suspicion until the next section but
-# one: the new values were drawn for a *dense* network.
+# **Why.** The ticket is ahead of both. How much of that is owed to the places, which training has
+# chosen, two seeds do not tell: new values and other places lie close together. Much lies in the
+# values, and the paper takes that for luck in the first draw. Keep a suspicion until the next
+# section but one: the new values were drawn for a *dense* network.
 #
 # *Rewinding* takes the optimizer's memory as well. In larger networks rewinding to the very start
 # fails, and one rewinds to shortly after it (Frankle and others, 2020; not repeated here). And a
