@@ -17,11 +17,11 @@ def coded_bits(weights, bits_per_value, gap_bits):
     The layer is read row by row as one long list. For each weight that is not 0 two codes are
     stored: which of the shared values it is, in ``bits_per_value`` bits, and its gap, the number
     of zeros since the stored entry before it (or since the start), in ``gap_bits`` bits. A gap
-    code goes from 0 to 2**gap_bits - 1. Where more zeros than that follow one another, one of them
-    is stored like a weight, with both codes, as often as needed: after 2**gap_bits - 1 zeros that
-    are skipped, the next zero is stored, and counting begins again. Zeros after the last weight
-    are not stored, since the shape is known. The shared values themselves are a table of
-    2**bits_per_value numbers of 32 bits, whether all are used or not.
+    code goes from 0 to ``2**gap_bits - 1``. Where more zeros than that follow one another, one of
+    them is stored like a weight, with both codes, as often as needed: after ``2**gap_bits - 1``
+    zeros that are skipped, the next zero is stored, and counting begins again. Zeros after the
+    last weight are not stored, since the shape is known. The shared values themselves are a table
+    of ``2**bits_per_value`` numbers of 32 bits, whether all are used or not.
 
     Args:
         weights: numpy array of floats of any shape; pruned weights are 0. It has been coded
