@@ -56,3 +56,10 @@ def handed_over(old: Any, new: Any) -> Any:
         return value if np.shape(value) == np.shape(leaf) else leaf
 
     return jax.tree.map_with_path(take, new)
+
+
+def handed_back(old: Any, new: Any) -> Any:
+    """The state `new` with each leaf taken from `old`, which may hold it under more names."""
+    paths = [names for names, _ in named(new)]
+    known = {owner(names, paths): leaf for names, leaf in named(old)}
+    return jax.tree.map_with_path(lambda keys, leaf: known.get(names_of(keys), leaf), new)

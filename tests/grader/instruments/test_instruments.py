@@ -1,10 +1,14 @@
 """What exercises observe with sees what it should."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import torch
 
 from grader.instruments.moves import drift, end_alike, moved
+from grader.instruments.optax_state import handed_back, handed_over
 from grader.instruments.refusals import refusal, refused
 from grader.instruments.snapshots import changed, snapshot
 from grader.instruments.torch_cases import built, case
@@ -115,3 +119,15 @@ def test_words():
     assert compared(0.5, 0.5, "the share") == (True, "you return 0.5")
     assert compared(0.50011, 0.5, "the share")[1] == "you return 0.5001, the share is 0.5"
     assert named_alike(["a", "b"], ["b", "c"]) == (False, "you leave out c; you name a")
+
+
+def test_an_optax_state_goes_into_a_wrapper_and_comes_back():
+    params = {"head": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}, "kernel": jnp.ones(2)}
+    optimizer, fresh = optax.adam(0.1), optax.adam(0.1).init(params)
+    gradients = jax.tree.map(lambda leaf: leaf * 3, params)
+    gradients["kernel"] = jnp.array([5.0, 7.0])
+    warm = optimizer.update(gradients, fresh, params)[1]
+    inside = handed_over(warm, {"inner": fresh, "mine": jnp.zeros(())})
+    back = handed_back(inside, fresh)
+    assert jax.tree.structure(back) == jax.tree.structure(warm)
+    assert all(map(np.array_equal, jax.tree.leaves(back), jax.tree.leaves(warm)))
