@@ -566,7 +566,8 @@ assert steps["SGD"] == 0 and 0.0099 < steps["Adam"] < 0.0101
 # | 02 | [Dead ReLU](02_dead_relu.ipynb) | Dead on a batch, on the data, or for good? |
 # | 03 | [Saturation](03_saturation.ipynb) | What brings a unit back from the flat part? |
 # | 04 | [Explicit freezing](04_explicit_freezing.ipynb) | What still moves a frozen layer? |
-# | 05 to 07 | pruning, Fisher importance, lock cascades | to come |
+# | 05 | [Pruning](05_pruning.ipynb) | Where must a removed weight be held? |
+# | 06 to 07 | Fisher importance, lock cascades | to come |
 # | 08 to 11 | unlocking, transfer, frozen networks, a clinic | to come |
 #
 # Three ways through it:
