@@ -175,7 +175,8 @@ def cubic_sparsity(
             "end, and shares grow within 0 to 1"
         )
     time = min(max((step - begin) / (end - begin), 0.0), 1.0)
-    return final + (initial - final) * (1 - time) ** 3
+    left = (1 - time) ** 3
+    return initial * left + final * (1 - left)  # exact at both ends
 
 
 def _scores(

@@ -258,6 +258,6 @@ EXERCISE = Exercise(
     frameworks=("torch", "jax"),
     minutes=10,
     difficulty=2,
-    note="paramlock.cubic_sparsity is this schedule, to rounding. Prune at some steps only, "
+    note="paramlock.cubic_sparsity is this schedule. Prune at some steps only, "
     "every hundredth say, so that the network can adapt in between.",
 )

@@ -371,7 +371,7 @@ def test_the_cubic_schedule_by_hand():
     def share(step):
         return cubic_sparsity(step, begin=10, end=110, final=0.9, initial=0.1)
 
-    assert [share(s) for s in (0, 10, 110, 500)] == pytest.approx([0.1, 0.1, 0.9, 0.9])
+    assert [share(s) for s in (0, 10, 110, 500)] == [0.1, 0.1, 0.9, 0.9]
     assert share(60) == pytest.approx(0.9 - 0.8 * 0.5**3)
     assert share(35) - share(10) > share(110) - share(85)
 
