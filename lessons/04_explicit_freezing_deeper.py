@@ -240,6 +240,7 @@ jax_x, jax_y = jnp.asarray(train_x[:256].flatten(1)), jnp.asarray(train_y[:256])
 params = Stepwise().init(jax.random.key(0), jax_x)["params"]
 
 
+# %%
 def loss(params):
     logits = Stepwise().apply({"params": params}, jax_x)
     return optax.softmax_cross_entropy_with_integer_labels(logits, jax_y).mean()
@@ -344,6 +345,7 @@ def freeze(module):
     module.zero_grad(set_to_none=True)
 
 
+# %%
 def freezeout(first_end, seed, epochs=6, rate=0.05):
     """Train with FreezeOut; return test accuracy and cost relative to training everything."""
     torch.manual_seed(seed)
