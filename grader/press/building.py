@@ -32,6 +32,9 @@ CLAIM = "claim"
 FOLD = "fold"
 """The tag of a cell whose source is folded to its first line."""
 
+SOLUTION = "solution"
+"""The tag of a cell of a lab that stands in its solution alone."""
+
 ANSWERS = re.compile(r"\bpredict\.measured\(")
 ASKS = re.compile(r"\bselfcheck\.\w+\(")
 
@@ -91,6 +94,8 @@ def _cells(target: Target) -> Iterator[NotebookNode]:
     own, number = read(target.source), 0
     imports = {line for cell in own if cell.cell_type == "code" for line in cell.source.split("\n")}
     for cell in own:
+        if SOLUTION in cell.metadata.get("tags", []) and not target.answered:
+            continue
         if name := cell.metadata.get("exercise"):
             number += 1
             yield from _exercise_cells(registry.find(name), number, target.answered, imports)

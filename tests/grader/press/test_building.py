@@ -136,6 +136,13 @@ def test_an_output_read_from_a_file_is_what_was_written(tmp_path):
     assert executing.compared(again) == executing.compared(cell)
 
 
+def test_a_cell_of_the_solution_is_in_the_solution_alone(tmp_path):
+    source = LAB + '\n# %% tags=["solution"]\nprint(find_dead_units)\n'
+    woven = {label: built(t) for label, t in course(tmp_path, lab02=source).items()}
+    has = {label: "print(find_dead_units)" in begins(cells) for label, cells in woven.items()}
+    assert has == {"labs/02_small.ipynb": False, "solutions/02_small.ipynb": True}
+
+
 def test_a_section_is_followed_by_links_to_what_practises_it(tmp_path):
     cells = built(course(tmp_path, l02=LESSON, lab02=LAB)["lessons/02_small.ipynb"])
     exercise = registry.find("find_dead_units")
