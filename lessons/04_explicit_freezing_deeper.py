@@ -18,7 +18,8 @@
 # at laptop scale, and two freezes in public code that fail. The sections can be read alone.
 # **Minutes:** 40.
 
-# %%
+# %% tags=["fold"]
+# What is used below.
 from copy import deepcopy
 
 import jax
