@@ -836,8 +836,8 @@ assert abs(shrunk / 100 - 1) < 0.05
 assert abs(relative_gradient(1) / relative_gradient(30) / 900 - 1) < 0.05
 
 # %% [markdown]
-# **Why.** By $c^2$ (and a trace less, since BatchNorm adds a small number to the variance). One lock
-# is traded for another: the units are awake, and the weights are too heavy to turn. The row
+# **Why.** By $c^2$ (and a trace less, since BatchNorm adds a small number to the variance). One
+# lock is traded for another: the units are awake, and the weights are too heavy to turn. The row
 # "BatchNorm, x 900" tests that on the sick network, where $c = 30$: with the rate multiplied by
 # $c^2$ for the hidden weights it not only catches up, it passes the healthy one.
 #
