@@ -42,11 +42,10 @@ from grader import NotAttempted, check, hint
 
 # %% tags=["solution"]
 # Both norms of one run, and what they cannot show: all bits before its step and after.
-x, y = jnp.linspace(-1, 1, 24).reshape(8, 3), jnp.arange(8.0)
-from grader.instruments.watched_runs import watched_step  # noqa: E402
+from grader.instruments.watched_runs import watched_step
 
-run = watched_step(freeze_first_dense, (0.0, x, y, 0.1))  # noqa: F821
-(_, after, before), (start, stepped) = run
+x, y = jnp.linspace(-1, 1, 24).reshape(8, 3), jnp.arange(8.0)
+(_, after, before), (start, stepped) = watched_step(freeze_first_dense, (0.0, x, y, 0.1))
 print(f"norm of the kernel of Dense_0: {before:.4f} before, {after:.4f} after")
 kept = [path for path in start if start[path].tobytes() == stepped[path].tobytes()]
 print("every bit kept:", ", ".join(kept))
