@@ -478,7 +478,7 @@ claims.band("98 %: one cut, three epochs, ahead of stages", np.mean(long) - stag
 # %% tags=["fold"]
 # Draws what is kept of each layer, and the accuracy.
 title = "Global pruning spares the small last layer"
-figure, axes = figures.chart(title, "", "share kept; accuracy", (7.0, 2.6))
+layers_figure, axes = figures.chart(title, "", "share kept; accuracy", (7.0, 2.6))
 colours = [COLOURS["trainable"]] * 3 + [COLOURS["accuracy"]]
 bars = axes.bar(range(4), [0] * 4, 0.6, color=colours, animated=True)
 places = ["layer 1\n235,200", "layer 2\n30,000", "layer 3\n1,000", "accuracy"]
@@ -502,7 +502,7 @@ sliders = {
     "scope": explore.Steps("Ranked", list(scopes), "all layers together"),
 }
 alt = "Bars: the share of weights kept in each of three layers, and the accuracy."
-removal = explore.Experiment(figure, removed_now, sliders, alt=alt)
+removal = explore.Experiment(layers_figure, removed_now, sliders, alt=alt)
 removal.show()
 
 # %% tags=["claim"]

@@ -53,6 +53,7 @@ def with_claims(target: Target) -> NotebookNode:
     metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "woven": digest([cell for cell in cells if not is_claim(cell)]),
+        "ran": digest([cell for cell in cells if cell.cell_type == "code"]),
     }
     return new_notebook(cells=cells, metadata=metadata)
 

@@ -60,12 +60,17 @@ def weave_all(picked: Sequence[Target], force: bool = False) -> None:
 
 
 def _with_stored_outputs(target: Target) -> NotebookNode | None:
-    """The notebook as built, with what is stored of its outputs; None if its code has changed."""
+    """The notebook as built, with what is stored of its outputs; None if other code has run.
+
+    Claim cells count: a changed claim is to be run.
+    """
     if not target.notebook.exists():
         return None
-    fresh = built(target)
-    new, old = _code_of(fresh), _code_of(stored(target.notebook))
-    if _texts_of(new) != _texts_of(old) or not all(cell.execution_count for cell in old):
+    fresh, before = built(target), stored(target.notebook)
+    new, old = _code_of(fresh), _code_of(before)
+    if fresh.metadata["ran"] != before.metadata.get("ran") or len(new) != len(old):
+        return None
+    if not all(cell.execution_count for cell in old):
         return None
     for cell, shown in zip(new, old, strict=True):
         cell.outputs, cell.execution_count = shown.outputs, shown.execution_count
