@@ -77,7 +77,6 @@ def cases(rng: np.random.Generator) -> Challenge:
         "a key with a slash, taken for two": case(slashed(), body, one, fails=True),
         "a layer without a kernel": case(normed, body, "LayerNorm_0", fails=True),
         "a path to a dict of layers": case(tree(one), body, fails=True),
-        "a path to a dict with a layer called kernel": case(named_so, body, fails=True),
         "an empty path": case(tree(one), fails=True),
         "a path to a kernel": case(tree(one), head, "kernel", fails=True),
         "a path past a kernel": case(tree(one), head, "kernel", "x", fails=True),

@@ -174,20 +174,6 @@ def return_a_tree_of_that_leaf_alone(params, path, kernel):
     return _set({}, (), kernel=kernel)
 
 
-def take_a_dict_called_kernel_for_one(params, path, kernel):
-    layer = params
-    for key in path:
-        if not isinstance(layer, dict) or key not in layer:
-            raise KeyError(path)
-        layer = layer[key]
-    if not isinstance(layer, dict) or "kernel" not in layer:
-        raise KeyError(path)
-    old = layer["kernel"]
-    if not isinstance(old, dict) and old.shape != kernel.shape:
-        raise ValueError(f"{old.shape} is due, and not {kernel.shape}")
-    return _grown(params, path, kernel)
-
-
 def _grown(tree, path, kernel):
     if not path:
         return {**tree, "kernel": kernel}

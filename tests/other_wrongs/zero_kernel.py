@@ -162,18 +162,6 @@ def change_nothing(params, path):
     return params
 
 
-def take_a_dict_called_kernel_for_one(params, path):
-    layer = params
-    for key in path:
-        if not isinstance(layer, dict) or key not in layer:
-            raise KeyError(path)
-        layer = layer[key]
-    if not isinstance(layer, dict) or "kernel" not in layer:
-        raise KeyError(path)
-    old = layer["kernel"]
-    return _grown(params, path, jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), old))
-
-
 def _grown(tree, path, kernel):
     if not path:
         return {**tree, "kernel": kernel}

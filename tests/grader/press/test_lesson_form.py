@@ -17,7 +17,7 @@ from lessonkit.form_widget import CHANGED
 from lessonkit.predict import NO_OPTION, TITLE
 
 TARGETS = {target.source.stem: target for target in targets.targets() if target.is_lesson}
-RECORDED = ["00_welcome", "03_saturation", "04_explicit_freezing"]
+RECORDED = ["00_welcome", "03_saturation", "04_explicit_freezing", "05_pruning"]
 """The lessons whose bands are recorded; those of the others are still to be."""
 
 each_lesson = pytest.mark.parametrize("stem", TARGETS)

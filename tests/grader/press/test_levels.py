@@ -28,7 +28,7 @@ def run_at(level, *arguments):
 MOVE_SLIDERS = """
 import gc
 from lessonkit.explore import Experiment
-for _each in [value for value in gc.get_objects() if type(value) is Experiment]:
+for _each in [value for value in gc.get_objects() if Experiment in type(value).__mro__]:
     print(len({_each.try_values(**values).png for values in _each.settings()}))
 """
 
