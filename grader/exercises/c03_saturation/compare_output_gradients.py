@@ -102,11 +102,7 @@ def squared_error_is_right(seen: Evidence, expected: Evidence) -> Finding:
     return _row(seen, expected, SQUARED)
 
 
-@claim(
-    2,
-    "What is left of the derivative of -log(a), once it is multiplied by a (1 - a)?",
-    of_kind("exact"),
-)
+@claim(2, "What is left of the slope of -log(a), times a (1 - a)?", of_kind("exact"))
 def entropy_is_right(seen: Evidence, expected: Evidence) -> Finding:
     """The gradient of the cross-entropy is right while the logit is within 8 of zero."""
     return _row(seen, expected, ENTROPY)
