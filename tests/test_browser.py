@@ -53,10 +53,10 @@ def test_a_lesson_shows_what_is_stored_and_its_slider_changes_the_figure(
     open_notebook(page, course, f"lessons/{stem}.ipynb")
     run_all(page)
     assert page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
-    shown = saved(page, copy / "lessons" / f"{stem}.ipynb")
-    for old, new in zip(stored, shown, strict=True):
+    fresh = saved(page, copy / "lessons" / f"{stem}.ipynb")
+    for old, new in zip(stored, fresh, strict=True):
         assert executing.compared(old) == executing.compared(new), old.source
-    experiments = page.locator(".paramlock-explore")
+    experiments = page.locator(".paramlock-explore-asks")  # a play brings its states along
     if stem.endswith("_deeper") and not experiments.count():
         return
     experiment = experiments.first
@@ -68,7 +68,7 @@ def test_a_lesson_shows_what_is_stored_and_its_slider_changes_the_figure(
     page.keyboard.press("End")
     expect(shown).not_to_have_attribute("src", before)
     expect(shown).not_to_have_attribute("alt", words)
-    expect(experiment.get_by_role("status")).to_contain_text(re.compile(r"\w+ \w+"))
+    expect(experiment.get_by_role("status")).to_contain_text(re.compile(r"\d"))
     assert_accessible(page, ".paramlock-explore")
     picture(f"{stem}-slider-after")
 

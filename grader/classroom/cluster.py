@@ -78,7 +78,7 @@ class Cluster:
         return max(FEWEST_JOBS, 2 * sum(self._client.nthreads().values()))
 
     def harvest(self, wish: Wish) -> Harvest:
-        if len(wish.content) > LARGE:
+        if len(wish.content) + sum(map(len, wish.modules.values())) > LARGE:
             with self._harvesting:
                 return self._harvester.harvest(wish)
         return decode(self._done(wish), Harvest)

@@ -16,9 +16,9 @@ FILL = "write to FILE the LMS's own SHEET (CSV), with everybody's points in its 
 UNSAFE = "where there is no sandbox, go without: only for answers of people you trust"
 
 DETAILS = """Folders and zip downloads hold a folder for each student, or files named after them, as
-Moodle, Canvas and Blackboard do it. The same work is graded once: after an interruption the same
-command goes on. Exit status: 0 all graded, 1 some could not be, 2 the command could not begin or
-go on. docs/grading.md has the whole story."""
+Moodle, Canvas, Blackboard, Brightspace and Gradescope do it. The same work is graded once: after an
+interruption the same command goes on. Exit status: 0 all graded, 1 some could not be or are
+nobody's, 2 the command could not begin or go on. docs/grading.md has the whole story."""
 
 
 def add_commands(commands: Any) -> None:

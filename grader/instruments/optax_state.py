@@ -1,4 +1,4 @@
-"""Look into the state of an optax transformation: whose leaves it holds, and hand them over.
+"""Take steps of an optax transformation, and hand its state over, leaf by leaf.
 
 States are nests of named tuples and dicts, differently deep for every way of writing the same
 thing. What stays is the order of names on the way to a leaf: `mu`, then the path of a parameter.
@@ -6,11 +6,13 @@ thing. What stays is the order of names on the way to a leaf: `mu`, then the pat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 
 Names = tuple[str, ...]
 """The names on the way to a leaf: of dict keys and of fields, places in tuples left out."""
@@ -63,3 +65,14 @@ def handed_back(old: Any, new: Any) -> Any:
     paths = [names for names, _ in named(new)]
     known = {owner(names, paths): leaf for names, leaf in named(old)}
     return jax.tree.map_with_path(lambda keys, leaf: known.get(names_of(keys), leaf), new)
+
+
+def trained(
+    transformation: Any, params: Any, state: Any, gradients: Sequence[Any]
+) -> tuple[Any, Any]:
+    """Parameters and state after a step for each tree of gradients."""
+    for gradient in gradients:
+        gradient = jax.tree.map(jnp.asarray, gradient)
+        updates, state = transformation.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    return params, state

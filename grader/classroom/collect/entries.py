@@ -66,6 +66,11 @@ class Entry:
     def name(self) -> str:
         return self.parts[-1]
 
+    @property
+    def refused(self) -> bool:
+        """Whether it is known already that it cannot be read."""
+        return getattr(self.read, "func", None) is refuse
+
 
 def refuse(reason: str) -> NoReturn:
     """Say why something cannot be read.

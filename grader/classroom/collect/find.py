@@ -23,7 +23,6 @@ from grader.classroom.collect.roster import Roster
 from grader.classroom.collect.systems import NOBODY, PHANTOM, Student, Top
 
 FILES_LIMIT = 10  # files of one student that are looked at: the newest
-BYTES_LIMIT = 120_000_000  # of those files together
 
 NO_NOTEBOOK = "there is no notebook (.ipynb) and no Python file (.py) in it. It holds: {}."
 TOO_MANY = (
@@ -77,12 +76,13 @@ def find(paths: Iterable[Path], lab: str, roster: Roster | None = None) -> Found
     of_student: dict[Student, list[Entry]] = {}
     homes: dict[Student, Path] = {}
     for path in paths:
-        for entry, owner in _owned(path, lab, roster, found.remarks):
-            student = _apart(owner, path, homes, found.remarks)
-            if student == NOBODY:
-                found.nobodys.append("/".join(entry.parts))
-            else:
+        for entry, owner in _owned(path, lab, found.remarks):
+            known = roster.student("/".join(entry.parts), owner) if roster else owner
+            student = _apart(known, path, homes, found.remarks)
+            if student != NOBODY:
                 of_student.setdefault(student, []).append(entry)
+            elif not entry.folder:
+                found.nobodys.append("/".join(entry.parts))
     found.remarks += _look_alikes(of_student)
     for student, entries in of_student.items():
         found.hand_ins += _hand_ins(student, entries)
@@ -132,8 +132,7 @@ def _newest(entry: Entry) -> tuple[datetime, bool]:
 
 def _without_notebook(entries: Sequence[Entry], files: Sequence[Entry]) -> Entry:
     """The file that says best why there is nothing to grade."""
-    refused = [entry for entry in files if entry.read.func is refuse]  # type: ignore[attr-defined]
-    if refused:
+    if refused := [entry for entry in files if entry.refused]:
         return refused[0]
     held = ", ".join(entry.name for entry in files[:10]) or "nothing"
     typed = [words for entry in files for ending, words in TYPED.items() if ending in entry.name]
@@ -166,9 +165,7 @@ def _may_hold_answers(name: str) -> bool:
 # Whose it is
 
 
-def _owned(
-    path: Path, lab: str, roster: Roster | None, remarks: list[str]
-) -> Iterator[tuple[Entry, Student]]:
+def _owned(path: Path, lab: str, remarks: list[str]) -> Iterator[tuple[Entry, Student]]:
     """Every entry of an argument with its owner."""
     entries = _unwrapped(below(path), path)
     entries = [entry for entry in entries if not _is_phantom(entry)]
@@ -176,17 +173,16 @@ def _owned(
         yield from gradescope.owned(entries, submitters)
         return
     tops = dict.fromkeys(map(_top, entries))
-    owners = {**_by_path(tops, lab, _container(path)), **systems.read(tops)}
-    if not systems.read(tops) and _in_sections(entries):
+    known = systems.read(tops)
+    if not known and _in_sections(entries):
         remarks.append(
             f"The folders in {path} hold nothing but folders: taken for sections, with a folder "
             "for each student in them."
         )
         yield from ((_inside(entry), _of_section(entry)) for entry in entries if _deep(entry))
         return
-    for entry in entries:
-        owner = owners[_top(entry)]
-        yield entry, roster.student("/".join(entry.parts), owner) if roster else owner
+    owners = {**_by_path(tops, lab, _container(path)), **known}
+    yield from ((entry, owners[_top(entry)]) for entry in entries)
 
 
 def _top(entry: Entry) -> Top:

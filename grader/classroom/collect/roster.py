@@ -27,7 +27,8 @@ class Roster:
 
     def student(self, path: str, owner: Student) -> Student:
         """Whose a file is: `owner` as the roster knows them, else by the beginning of its name."""
-        said = {_plain(text) for text in (owner.number, owner.name, _unnumbered(owner)) if text}
+        names = (owner.number, owner.name, _bare(owner))
+        said = {_plain(text) for text in names if text}
         fitting = [student for student, cells in self._students.items() if said & cells]
         if not fitting and (owner == NOBODY or not owner.number):
             fitting = list(self._beginning(path))
@@ -69,8 +70,10 @@ def _cells(row: list[str]) -> set[str]:
     return {plain for cell in row if len(plain := _plain(cell)) >= SHORTEST}
 
 
-def _unnumbered(owner: Student) -> str:
-    return owner.name.removesuffix(f"_{owner.number}") if owner.number else ""
+def _bare(owner: Student) -> str:
+    """A name without what makes it unique: a number, or the section in brackets."""
+    name = owner.name.removesuffix(f"_{owner.number}") if owner.number else owner.name
+    return re.sub(r" \([^()]*\)$", "", name)
 
 
 def _plain(text: str) -> str:

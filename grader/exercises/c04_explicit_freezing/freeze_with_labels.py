@@ -1,7 +1,7 @@
 """Freeze sub-trees of the parameters with an optax transformation over labels (JAX)."""
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ import optax
 
 from grader.instruments import twins
 from grader.instruments.moves import drift, end_alike, moved, told
-from grader.instruments.optax_state import handed_over, named, owner
+from grader.instruments.optax_state import handed_over, named, owner, trained
 from grader.instruments.words import listed
 from grader.judging.exercise import Exercise, beliefs_about, claim
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
@@ -102,12 +102,12 @@ def _with_namesakes(run: Run) -> Run:
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     frozen, optimizer = inputs["frozen"], getattr(optax, inputs["optimizer"])(**inputs["settings"])
     params = jax.tree.map(jnp.asarray, inputs["params"])
-    params, warm = _trained(optimizer, params, optimizer.init(params), inputs["warmup"])
+    params, warm = trained(optimizer, params, optimizer.init(params), inputs["warmup"])
     transformation = candidate(optimizer, params, tuple(frozen))
     if transformation is None:
         return None
     state = handed_over(warm, transformation.init(params))
-    after, state = _trained(transformation, params, state, inputs["gradients"])
+    after, state = trained(transformation, params, state, inputs["gradients"])
     paths = [path for path, _ in named(params)]
     kept = ["/".join([name, *path]) for name in frozen for path, _ in named(params[name])]
     start, end = ({"/".join(p): np.array(leaf) for p, leaf in named(t)} for t in (params, after))
@@ -118,17 +118,6 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         "held": [path for path in kept if path in held],
         "trainable": {path: leaf for path, leaf in end.items() if path not in kept},
     }
-
-
-def _trained(
-    transformation: Any, params: Any, state: Any, gradients: Sequence[Any]
-) -> tuple[Any, Any]:
-    """Parameters and state after a step for each tree of gradients."""
-    for gradient in gradients:
-        gradient = jax.tree.map(jnp.asarray, gradient)
-        updates, state = transformation.update(gradient, state, params)
-        params = optax.apply_updates(params, updates)
-    return params, state
 
 
 def _has_frozen(expected: Evidence) -> bool:

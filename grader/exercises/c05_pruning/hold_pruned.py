@@ -1,6 +1,6 @@
 """An optax transformation under which pruned entries are zero, and nothing leaks back (JAX)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ import optax
 
 from grader.instruments import pruned_steps
 from grader.instruments.moves import Arrays
-from grader.instruments.optax_state import handed_back, handed_over, names_of
+from grader.instruments.optax_state import handed_back, handed_over, names_of, trained
 from grader.judging.exercise import Exercise, beliefs_about
 from grader.judging.terms import Candidate, Challenge, Evidence, Inputs, Part
 
@@ -61,7 +61,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     optimizer = getattr(optax, inputs["optimizer"])(**inputs["settings"])
     kept, params = (jax.tree.map(jnp.asarray, inputs[key]) for key in ("kept", "params"))
-    params, warm = _trained(optimizer, params, optimizer.init(params), inputs["warmup"])
+    params, warm = trained(optimizer, params, optimizer.init(params), inputs["warmup"])
     params = jax.tree.map(lambda at, zero: jnp.where(zero, 0, at), params, inputs["zeros"])
     transformation = candidate(optimizer, kept)
     if transformation is None:
@@ -69,21 +69,10 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     state = handed_over(warm, transformation.init(params))
     course = pruned_steps.Course(pruned_steps.flat(inputs["kept"]))
     for gradient in inputs["gradients"]:
-        params, state = _trained(transformation, params, state, [gradient])
+        params, state = trained(transformation, params, state, [gradient])
         course.stepped(_arrays(params))
     state = handed_back(state, optimizer.init(params))
-    return course.evidence(_arrays(_trained(optimizer, params, state, [inputs["params"]])[0]))
-
-
-def _trained(
-    transformation: Any, params: Any, state: Any, gradients: Sequence[Any]
-) -> tuple[Any, Any]:
-    """Parameters and state after a step for each tree of gradients."""
-    for gradient in gradients:
-        gradient = jax.tree.map(jnp.asarray, gradient)
-        updates, state = transformation.update(gradient, state, params)
-        params = optax.apply_updates(params, updates)
-    return params, state
+    return course.evidence(_arrays(trained(optimizer, params, state, [inputs["params"]])[0]))
 
 
 def _arrays(params: Mapping[str, Any]) -> Arrays:
