@@ -78,7 +78,7 @@ iris = load_iris()
 flowers = torch.tensor((iris.data - iris.data.mean(0)) / iris.data.std(0))
 kinds = torch.tensor(iris.target)
 small = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)).double()
-train(small, flowers, kinds, epochs=30, rate=0.05)
+small = train(small, flowers, kinds, epochs=30, rate=0.05)
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Draws it, with the half of its weights that have the highest Fisher information held.
@@ -720,7 +720,7 @@ for (name, spot), colour in zip(kept.items(), ["trainable", *["held"] * 3], stri
     axes.annotate(name, spot, (0, -15), textcoords="offset points", ha="center", fontsize=9)
 before = np.mean([accuracy(c.model, test_x) for c in cases])
 axes.axvline(before, **CHANCE)
-axes.set(xlim=(0.3, 1.0), ylim=(0.75, 0.95))
+axes.set(xlim=(0.2, 1.0), ylim=(0.75, 0.95))
 axes.legend(loc="lower left")
 figures.show(figure, "Accuracy on the new task against the old one, for locks and for springs.")
 
