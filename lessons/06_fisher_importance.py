@@ -779,11 +779,10 @@ claims.band("batches of 128: log10 of the factor on the strength", factor, low=1
 
 # %% [markdown]
 # **Why.** Penalty and strength enter as a product, so what the variant takes from $F$ must be given
-# back by λ. Where the pattern is alike, EWC works as well with the wrong $F$; only the number
-# reported means nothing to anybody else. The same goes for a sum over data in place of a mean. Van
-# de Ven finds, in larger tests, that the variants also differ in the accuracy they reach; whether
-# ours do was not tested. Report the variant with λ, and search λ by
-# powers of ten.
+# back by λ. The λ that somebody reports means nothing without the variant. The same goes for a sum
+# over data in place of a mean. Van de Ven finds, in larger tests, that the variants also differ in
+# the accuracy they reach; whether ours do was not tested. Report the variant with λ, and search λ
+# by powers of ten.
 #
 # ## Fisher against magnitude
 #
@@ -968,7 +967,7 @@ predict.summary()
 #
 # - *The squared gradient of a batch, called Fisher.* Asked about in
 #   [GradientEpisodicMemory#7](https://github.com/facebookresearch/GradientEpisodicMemory/issues/7);
-#   reported, with "the difference is minor" as a reply, in
+#   reported, and called minor in a reply, in
 #   [Overcoming-Catastrophic-forgetting#6](https://github.com/shivamsaboo17/Overcoming-Catastrophic-forgetting-in-Neural-Networks/issues/6);
 #   mended in [pytorch-ewc#1](https://github.com/kuc2477/pytorch-ewc/issues/1). A well-known library
 #   works by mini-batches and divides by their number
@@ -978,7 +977,7 @@ predict.summary()
 #   [#16](https://github.com/GMvandeVen/continual-learning/issues/16).
 # - *On MNIST both do about as well*
 #   ([Continual-Learning-Benchmark#10](https://github.com/GT-RIPL/Continual-Learning-Benchmark/issues/10),
-#   as reported there). So did ours, each at its own λ.
+#   as reported there; each at its own λ, we would add).
 # - *The mean over all entries in place of the samples*: one number for a whole tensor
 #   ([pytorch-ewc#2](https://github.com/kuc2477/pytorch-ewc/issues/2)).
 # - *The most probable class in place of a drawn one*, which is neither true nor sampled nor
