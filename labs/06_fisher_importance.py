@@ -38,3 +38,5 @@ from grader import NotAttempted, check, hint
 # data: the true one, and the one by drawn labels with its error.
 
 # %% exercise="empirical_diagonal"
+
+# %% exercise="empirical_diagonal_tree"
