@@ -40,3 +40,21 @@ from grader import NotAttempted, check, hint
 # %% exercise="empirical_diagonal"
 
 # %% exercise="empirical_diagonal_tree"
+
+# %% exercise="true_diagonal"
+
+# %% exercise="sampled_error"
+
+# %% [markdown]
+# ## Part B: by hand
+#
+# Where no autograd is needed: a head in closed form, from its inputs and outputs.
+
+# %% exercise="softmax_head_diagonal"
+
+# %% [markdown]
+# ## Part C: what it is for
+#
+# Springs for an old task, and the choice of what to lock within a budget.
+
+# %% exercise="ewc_penalty_and_gradient"
