@@ -58,3 +58,12 @@ from grader import NotAttempted, check, hint
 # Springs for an old task, and the choice of what to lock within a budget.
 
 # %% exercise="ewc_penalty_and_gradient"
+
+# %% exercise="choose_to_lock"
+
+# %% [markdown]
+# ## Part D: one layer, many uses
+#
+# The diagonal of a layer out of what flowed through it, wherever and however often.
+
+# %% exercise="layer_diagonal"
