@@ -4,6 +4,7 @@ Source: Kirkpatrick et al. 2017, arXiv:1612.00796, equation 3.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         away: float = 1.0,
         unit: float = 1.0,
         strength: float | None = None,
-    ) -> Inputs:
+    ) -> dict[str, Any]:
         """Distances are of either sign, and an anchor is far from zero."""
         anchor = {name: 2 + rng.normal(size=shape) for name, shape in sizes.items()}
         moves = {name: away * rng.normal(size=shape) for name, shape in sizes.items()}

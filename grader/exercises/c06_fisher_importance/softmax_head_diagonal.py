@@ -39,7 +39,9 @@ def softmax_head_diagonal(features, logits):
 def challenge(rng: np.random.Generator) -> Challenge:
     n, d, c = (int(size) for size in rng.choice(np.arange(3, 9), 3, replace=False))
 
-    def case(kind: str, samples: int = n, width: int = d, classes: int = c, **own: Any) -> Inputs:
+    def case(
+        kind: str, samples: int = n, width: int = d, classes: int = c, **own: Any
+    ) -> dict[str, Any]:
         features = rng.choice([-1.0, 1.0], (samples, width)) * rng.uniform(0.2, 2, (samples, width))
         logits = 1.5 * rng.normal(size=(samples, classes))
         return {"kind": kind, "unit": 1.0, "features": features, "logits": logits} | own
