@@ -1,0 +1,98 @@
+"""A number per parameter, such as Fisher information: compared by ratio, at any scale.
+
+Evidence is alike to about a millionth, which would make all numbers near 1e-20 alike. So a case
+has a `unit`, evidence holds what was returned over that unit, and words give the number itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from grader.judging.evidence import plain, told_apart
+from grader.judging.terms import Finding
+
+RATIO = 1e-3
+"""Float32 results of the same mathematics, with a softmax in it, agree to about this ratio."""
+
+SMALL = 1e-6
+"""What is smaller than the largest number of its array by this factor is not told apart."""
+
+
+def in_units(returned: Any, unit: float) -> Any:
+    """Arrays by name over the unit; those of a nest are named by their path, "head/bias".
+
+    What is neither is handed on as plain data.
+    """
+    if isinstance(returned, Mapping):
+        return dict(_over_unit(str(name), value, unit) for name, value in _leaves("", returned))
+    return _over(plain(returned), unit)
+
+
+def _leaves(above: str, tree: Any) -> list[tuple[str, Any]]:
+    if isinstance(tree, Mapping):
+        pairs = [(str(key), value) for key, value in tree.items()]
+    elif isinstance(tree, list | tuple):
+        pairs = [(str(key), value) for key, value in enumerate(tree)]
+    else:
+        return [(above, tree)]
+    return [leaf for key, v in pairs for leaf in _leaves(f"{above}/{key}" if above else key, v)]
+
+
+def _over_unit(name: str, value: Any, unit: float) -> tuple[str, Any]:
+    return name, _over(plain(value), unit)
+
+
+def _over(value: Any, unit: float) -> Any:
+    """A number, an array or a list of numbers over the unit."""
+    if isinstance(value, np.ndarray) and value.dtype != bool:
+        return value.astype(float) / unit
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value / unit
+    return [_over(item, unit) for item in value] if isinstance(value, list) else value
+
+
+def near(ours: Any, right: Any) -> bool:
+    """Whether two arrays, lists or numbers agree by ratio."""
+    one, other = (np.asarray(v) for v in (ours, right))
+    if one.dtype.kind not in "fiu" or one.shape != other.shape:
+        return False
+    floor = max(1e-12, SMALL * float(np.abs(other[np.isfinite(other)]).max(initial=0)))
+    return np.allclose(one, other, rtol=RATIO, atol=floor, equal_nan=True)
+
+
+def agree(ours: Any, right: Any, unit: float = 1.0, what: str = "F") -> Finding:
+    """Whether numbers per parameter, in units, are the right ones, and where they are not.
+
+    `what` it is stands before the place: "F of head.bias at (2,)".
+    """
+    if not isinstance(right, Mapping):
+        return _agree(ours, right, unit, what)
+    for name in right:
+        met, words = _agree(ours[name], right[name], unit, f"{what} of {name}")
+        if not met:
+            return met, words
+    return True, "every number is right"
+
+
+def _agree(ours: Any, right: Any, unit: float, what: str) -> Finding:
+    if near(ours, right):
+        return True, "every number is right"
+    one, other = (np.asarray(v) for v in _even(ours, right))
+    if one.dtype.kind not in "fiu" or one.shape != other.shape:
+        return False, f"{what} is no row of {np.size(right)} numbers"
+    off = np.abs(one - other)
+    place = np.unravel_index(int(np.nan_to_num(off, nan=np.inf).argmax()), off.shape)
+    shown, due = told_apart(float(one[place]) * unit, float(other[place]) * unit)
+    where = f" at {tuple(map(int, place))}" if place else ""
+    return False, f"{what}{where} is {shown}, where {due} was expected"
+
+
+def _even(ours: Any, right: Any) -> Sequence[Any]:
+    """The two, or a text in place of a list whose items are no numbers or of different lengths."""
+    try:
+        return np.asarray(ours), right
+    except ValueError:
+        return "uneven", right
