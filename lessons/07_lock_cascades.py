@@ -137,14 +137,7 @@ def ranges(model):
 # %% [markdown]
 # ## What goes forward
 #
-# Layer $k$ forms $z_k = W_k h_{k-1} + b_k$ and gives $h_k = \sigma(z_k)$, from $h_0 = x$ on. Let
-# layer $l$ be silent, $h_l = 0$. Then
-#
-# $$z_{l+1} = W_{l+1}\, 0 + b_{l+1} = b_{l+1}, \qquad h_{l+1} = \sigma(b_{l+1}), \qquad
-# h_{l+2} = \sigma\big(W_{l+2}\, \sigma(b_{l+1}) + b_{l+2}\big), \dots$$
-#
-# No $x$ is left in it. The *range* of a unit is its largest output over all images minus its
-# smallest; of a layer we take the largest range of its units.
+# Layer $k$ forms $z_k = W_k h_{k-1} + b_k$ and gives $h_k = \sigma(z_k)$, from $h_0 = x$ on.
 
 # %% tags=["fold"]
 # A prediction.
@@ -155,6 +148,14 @@ predict.number(
     within=0,
 )
 
+# %% [markdown]
+# Let layer $l$ be silent, $h_l = 0$. Then
+#
+# $$z_{l+1} = W_{l+1}\, 0 + b_{l+1} = b_{l+1}, \qquad h_{l+1} = \sigma(b_{l+1}), \qquad
+# h_{l+2} = \sigma\big(W_{l+2}\, \sigma(b_{l+1}) + b_{l+2}\big), \dots$$
+#
+# No $x$ is left in it. The *range* of a unit is its largest output over all images minus its
+# smallest; of a layer we take the largest range of its units.
 
 # %%
 model = silence(Chain(), 3)
@@ -180,6 +181,18 @@ assert len(set(model(x).argmax(1).tolist())) == 1
 #
 # ## What goes backward
 #
+# It is often said that a silent layer locks the parameters of all layers up to it. Count.
+
+# %% tags=["fold"]
+# A prediction.
+predict.number(
+    "zero_tensors",
+    "Layer 3 is silent. How many of the 12 tensors W1, b1, ..., W6, b6 get a gradient of 0?",
+    unit="tensors",
+    within=0,
+)
+
+# %% [markdown]
 # Write $\delta_k = \partial L / \partial z_k$, one row per sample $n$. Backpropagation says
 #
 # $$\frac{\partial L}{\partial W_k} = \sum_n \delta_{k,n}\, h_{k-1,n}^\top, \qquad
@@ -194,16 +207,7 @@ assert len(set(model(x).argmax(1).tolist())) == 1
 # - $h_l = 0$, hence zero for $W_{l+1}$ too, though $\delta_{l+1}$ arrives there in full.
 # - $b_{l+1}$ gets $\delta_{l+1}$. Further up $h$ is constant but not zero, and all get something.
 #
-# It is often said that a silent layer locks the parameters up to it. True, and one tensor short.
-
-# %% tags=["fold"]
-# A prediction.
-predict.number(
-    "zero_tensors",
-    "Layer 3 is silent. How many of the 12 tensors W1, b1, ..., W6, b6 get a gradient of 0?",
-    unit="tensors",
-    within=0,
-)
+# So what is often said is true, and one tensor short.
 
 
 # %%
@@ -725,12 +729,12 @@ measured = {name: np.array([spreads(parts, s) for s in range(5)]) for name, part
 at_four = np.log10(np.median(measured["attention"][:, 4]))
 answers = ["below 0.0000000001", "about 0.001", "about 0.05", "about 0.5"]
 predict.measured("spread", answers[np.searchsorted([-6, -2, -0.8], at_four)])
-title = "Without skips the tokens become equal within four layers; with skips they stay apart"
-figure, axes = figures.chart(title, "layers of attention", "spread of the tokens", (7.0, 3.2))
-looks = ["constant", "saturated", "vanishing", "healthy"]
-for (name, values), look, mark in zip(measured.items(), looks, "osv^", strict=True):
-    axes.plot(np.median(values, 0), marker=mark, color=COLOURS[look], label=name)
-    axes.fill_between(range(7), values.min(0), values.max(0), color=COLOURS[look], alpha=0.2)
+title = "Without skips the tokens become equal within five layers"
+figure, axes = figures.chart(title, "layers of attention", "spread of the tokens", (7.0, 3.0))
+looks = [*ARMS, {"color": COLOURS["healthy"], "marker": "D"}]
+for (name, values), look in zip(measured.items(), looks, strict=True):
+    axes.plot(np.median(values, 0), label=name, **look)
+    axes.fill_between(range(7), values.min(0), values.max(0), color=look["color"], alpha=0.15)
 axes.set(yscale="log", ylim=(2e-17, 10))
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 figures.show(figure, "Spread against depth, median and range of five seeds, four architectures.")
@@ -753,14 +757,19 @@ for name, values in measured.items():
     last = np.log10(values[:, 6])
     edges = {"low": -1} if "skip" in name else {"high": -14}
     claims.band(f"log10 of the spread after six layers, {name}", np.median(last), **edges)
+for name, edges in {"attention": {"high": -6}, "attention, skip": {"low": -2}}.items():
+    t, blocks = stack(arms[name], seed=0)
+    F.cross_entropy(blocks(t).mean(1)[:, :10], y[:64]).backward()
+    queries, values = (getattr(blocks[5], kind).weight.grad.norm() for kind in "qv")
+    claims.band(f"log10 of query over value gradient, {name}", (queries / values).log10(), **edges)
 
 # %% [markdown]
 # **Why.** Ten times less in, a thousand times less out: the cube. So from layer 2 on the logarithm
 # of the spread grows three to four times per layer, until rounding ends it. LayerNorm rescales each
 # token and brings none further from the others; it wins a layer. An MLP alone does not stop it. A
-# skip does: what is averaged away is added back. Once the tokens are equal, it does not matter whom
-# a query asks; so queries and keys get no gradient (Noci and others, 2022; measured in the deeper
-# notebook).
+# skip does: what is averaged away is added back. And once the tokens are equal, it does not matter
+# whom a query asks: queries and keys get no gradient (Noci and others, 2022). In layer 6 without
+# skips that of $W_Q$ is less than a millionth of that of $W_V$, with skips more than a hundredth.
 #
 # ## A lock made by the loss
 #
@@ -822,6 +831,14 @@ for variance, count, theory in zip(noise, active, above, strict=True):
 assert above == [12, 10, 7, 4, 3]
 for variance, count, theory in zip(noise.tolist(), active, above, strict=True):
     claims.band(f"active latents off theory, {variance:g}", abs(count - theory), high=0.5)
+for r in (0.8, 1.2):
+    at_zero = torch.autograd.functional.hessian(
+        lambda p, r=r: (
+            (p[0] * p[1]) ** 2 * r / 2 - p[0] * p[1] * r + (p[0] ** 2 + p[1] ** 2 * r) / 2
+        ),
+        torch.zeros(2),
+    )
+    assert math.isclose(at_zero.det(), r * (1 - r), rel_tol=1e-5)
 
 # %% [markdown]
 # **Why.** The optimum is that of probabilistic PCA (Tipping and Bishop, 1999): one latent for each
@@ -833,7 +850,7 @@ for variance, count, theory in zip(noise.tolist(), active, above, strict=True):
 # between $W_{l+1}$ and $W_l$: each carries the other as a factor, or itself. That is so for every
 # $r$. The *curvature* differs. The second derivatives in $(w, v)$ have the determinant $r(1 - r)$:
 # for $r > 1$ the zero is a saddle, and any kick grows; for $r < 1$ it is a minimum, and a gradient
-# answers any kick and takes it back. (The deeper notebook follows both.) No slope is zero, no path
+# answers any kick and takes it back. No slope is zero, no path
 # is cut, and fresh weights do not help: the loss wants it so. The key is the loss, a smaller
 # $\sigma^2$, or a smaller weight on the KL, which acts like one.
 #
@@ -875,14 +892,15 @@ middle = {k: np.median([deep(k, s) for s in seeds], 0) for k in ("sigmoid", "ReL
 # Draws them, with the factor that theory gives for BatchNorm.
 largest = int(middle["BatchNorm"][1:11].argmax()) + 2
 predict.measured("largest", {2: "layer 2", 11: "layer 11"}.get(largest, "one in the middle"))
-title = "Where the gradient is largest depends on the network: late, nowhere, early"
+title = "The largest gradient comes late, nowhere in particular, or early"
 figure, axes = figures.chart(title, "layer", "norm of the gradient of W", (7.0, 2.6))
 for (kind, values), look in zip(middle.items(), ARMS, strict=True):
     axes.plot(range(1, 13), values, label=kind, **look)
 rise = (math.pi / (math.pi - 1)) ** (np.arange(9, -1, -1) / 2)
 axes.plot(range(2, 12), middle["BatchNorm"][10] * rise, **THEORY, label="1.21 per layer")
-axes.set(yscale="log")
-axes.legend(loc="lower right")
+axes.set(yscale="log", ylim=(0.01, 10))
+axes.text(5, 0.013, f"sigmoid: down to {middle['sigmoid'][0]:.0e} at layer 1")
+axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 figures.show(figure, "Gradient norms of twelve layers in three networks, medians of five seeds.")
 print("layer 2 over layer 11:", {kind: f"{v[1] / v[10]:.2g}" for kind, v in middle.items()})
 
