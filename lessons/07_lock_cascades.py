@@ -14,7 +14,7 @@
 # # Lock cascades
 #
 # One layer falls silent, and most gradients of the network are zero: in layers that are perfectly
-# well. A lock in one place has consequences elsewhere, and they are what you see first. Which, that
+# well. A lock in one place has consequences elsewhere, and they are what you see first. Which ones,
 # can be said exactly. At the end stand two cascades that no single layer makes: one made by depth,
 # one by the loss.
 #
@@ -1041,7 +1041,7 @@ predict.summary()
 # | A structure can make a gradient zero for good | TRUE while it stands: 0 or `None` | [back] |
 # | Locks propagate: a cascade | HALF: in a chain, in both directions; a skip ends it | [stops] |
 # | $h_l = 0$: nothing of the input passes | TRUE in a chain, exactly; FALSE with a skip | [fwd] |
-# | No gradient at layer $l$: none at $k \le l$ | TRUE, and $W_{l+1}$ as well | [back] |
+# | No gradient at layer $l$: none below | TRUE in a chain, $W_{l+1}$ too; not with skips | [back] |
 # | Locks propagate both ways | HALF: with skips the lock stays in its layer | [stops] |
 #
 # And a cascade needs no locked layer: see [depth].
