@@ -585,7 +585,7 @@ assert down.sum(0).abs().max() < 1e-12
 # %% [markdown]
 # **Why.** In training mode the mean of the batch holds the -100, and is subtracted. In evaluation
 # mode the running mean stands in, still 0 at first. After $k$ passes $100 \cdot 0.9^k$ are left: 12
-# after 20, 0.2 after 60. Until then training sees a living layer, and a test sees a cascade.
+# after 20, 0.2 after 60. While too much is left, training sees a living layer and a test a cascade.
 #
 # ## Origin and symptom
 #
@@ -646,8 +646,7 @@ assert locked_nodes(draw(named[1]))["layer4", "dead"] == 1.0
 
 # %% [markdown]
 # **Why.** Each reading finds the origin nearest to where it starts. The certificate reads upwards
-# here. So repair what it names, measure again, and go on until no cascade is left. (Small black
-# parts in the drawing are single dead units, without consequences elsewhere.)
+# here. So repair what it names, measure again, and go on until no cascade is left.
 #
 # A gradient is missing for two other reasons, and then all layers vary. If the path is cut, it is
 # `None` (certificate: *unreached*, at the last layer before the cut). If the loss is flat where the
