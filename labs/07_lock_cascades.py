@@ -1,0 +1,27 @@
+# %% [markdown]
+# # Lab 07: Lock cascades
+#
+# You say what a silent layer does to the rest of a network: which outputs become constant, which
+# gradients are exactly zero. Every exercise rests on a section of
+# [the lesson](../lessons/07_lock_cascades.ipynb); do them in any order.
+#
+# Write your code in place of `raise NotAttempted`, run the cell, then run the `check` cell under
+# it. The answer to a check is what your code *did*: names, numbers, perhaps a belief that would
+# explain them, and a question. `hint(name_of_the_function)` gives one hint a call. Nothing is
+# hidden: grading asks for the same, with other numbers. One that never ends is stopped with the
+# square button above.
+
+# %%
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from grader import NotAttempted, check, hint
+
+# %% [markdown]
+# ## To begin
+#
+# One idea, five minutes.
+
+# %% exercise="silenced_layers"
