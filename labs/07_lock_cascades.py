@@ -25,3 +25,10 @@ from grader import NotAttempted, check, hint
 # One idea, five minutes.
 
 # %% exercise="silenced_layers"
+
+# %% [markdown]
+# ## Part A: upwards and downwards
+#
+# A network of any shape, described by its layers. First what becomes constant.
+
+# %% exercise="constant_outputs"
