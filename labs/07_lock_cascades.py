@@ -32,3 +32,5 @@ from grader import NotAttempted, check, hint
 # A network of any shape, described by its layers. First what becomes constant.
 
 # %% exercise="constant_outputs"
+
+# %% exercise="zero_gradient_names"
