@@ -34,3 +34,10 @@ from grader import NotAttempted, check, hint
 # %% exercise="constant_outputs"
 
 # %% exercise="zero_gradient_names"
+
+# %% [markdown]
+# ## Part B: a lock made by the loss
+#
+# What each latent of a linear autoencoder will tell, before it is trained.
+
+# %% exercise="active_latents"
