@@ -41,3 +41,10 @@ from grader import NotAttempted, check, hint
 # What each latent of a linear autoencoder will tell, before it is trained.
 
 # %% exercise="active_latents"
+
+# %% [markdown]
+# ## Part C: measure it
+#
+# Silence a module of a model in PyTorch, read its gradients, and leave no trace.
+
+# %% exercise="gradients_behind"

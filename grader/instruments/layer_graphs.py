@@ -66,10 +66,11 @@ def asked(candidate: Candidate, inputs: Inputs, known: Iterable[str]) -> Evidenc
     layers, silent = deepcopy(inputs["layers"]), list(inputs["silent"])
     returned = texts(candidate(layers, silent))
     stays = layers == inputs["layers"] and silent == inputs["silent"]
-    return {"kind": inputs["kind"], "stays": stays, **_among(returned, known)}
+    return {"kind": inputs["kind"], "stays": stays, **among(returned, known)}
 
 
-def _among(returned: Any, known: Iterable[str]) -> dict[str, Any]:
+def among(returned: Any, known: Iterable[str]) -> dict[str, Any]:
+    """Of each known name whether it was returned, and returned names that are not known."""
     if not isinstance(returned, list):
         return {"named": returned, "unknown": []}
     named = {name: name in returned for name in known}
