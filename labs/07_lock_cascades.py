@@ -48,3 +48,10 @@ from grader import NotAttempted, check, hint
 # Silence a module of a model in PyTorch, read its gradients, and leave no trace.
 
 # %% exercise="gradients_behind"
+
+# %% [markdown]
+# ## Part D: what stops it
+#
+# A residual block whose branch may be locked, with BatchNorm in both of its modes, by hand.
+
+# %% exercise="block_gradient"
