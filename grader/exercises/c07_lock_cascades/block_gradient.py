@@ -254,8 +254,8 @@ BELIEFS = (
     ),
     believing(
         "BatchNorm divides by samples minus 1.",
-        "In the batch it divides by the number of samples. The other estimate goes into the running "
-        "variance.",
+        "In the batch it divides by the number of samples. The other estimate is that of the "
+        "running variance.",
         "By what does the task divide the variance of a batch?",
         variance_of=lambda z: z.var(0) * len(z) / max(len(z) - 1, 1),
     ),
