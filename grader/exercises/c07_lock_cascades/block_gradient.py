@@ -70,7 +70,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
     silent = np.full(units, -100.0)
     partly = np.where(np.arange(units) < 2, -100.0, 0.5)
     narrow = rng.normal(size=(features, units)) * 0.003
-    small = {"delta": rng.normal(0.5, 1, (samples, features)) * 1e-20}
+    small: dict[str, Any] = {"delta": rng.normal(0.5, 1, (samples, features)) * 1e-20}
     return {
         "evaluation mode": case("evaluation", False),
         "evaluation mode, two silent units": case("evaluation", False, shift=partly),

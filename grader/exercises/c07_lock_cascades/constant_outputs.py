@@ -132,11 +132,15 @@ SHARED = needing(all_after_it_is_constant, layer_graphs.description_stays)
 Layer = dict[str, Any]
 
 
+def _fed_by(layer: Layer, constant: Sequence[str], silent: Sequence[str]) -> bool:
+    return all(name in constant for name in layer["inputs"])
+
+
 def followed(
     layers: Sequence[Layer],
     silent: Sequence[str],
     begins: Part = lambda layer, silent, before: layer["name"] in silent,
-    joined: Part = lambda layer, constant, silent: all(a in constant for a in layer["inputs"]),
+    joined: Part = _fed_by,
     told: Part = lambda constant, layers, silent: constant,
 ) -> list[str]:
     """The right answer in parts."""

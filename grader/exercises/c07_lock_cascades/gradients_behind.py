@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import torch
@@ -63,8 +62,11 @@ def challenge(rng: Generator) -> Challenge:
     body, within, head = (str(name) for name in rng.choice(NAMES, 3, replace=False))
     a, classes = (int(size) for size in rng.integers((3, 3), (6, 6)))
     b, c = a + int(rng.integers(2, 4)), a + int(rng.integers(5, 7))
-    sizes = {"samples": int(rng.integers(6, 10)), "classes": classes, "features": a}
-    of = partial(case, rng, kind="plain", blocks=[], scaled=[], **sizes)
+    plain = {"kind": "plain", "blocks": [], "scaled": [], "features": a, "classes": classes}
+
+    def of(layers: dict[str, Any], frozen: Iterable[str] = (), **special: Any) -> Inputs:
+        return case(rng, layers, frozen, **{**plain, **special}, samples=a + 3)
+
     inner = f"{body}.{within}"
     deep = {
         f"{inner}.first": ["Linear", a, b],
@@ -77,19 +79,22 @@ def challenge(rng: Generator) -> Challenge:
     bare = {**deep, f"{body}.third": ["Linear", b, c, False]}
     square = [f"{body}.{part}" for part in ("one", "two", "three")]
     blocks = {f"{path}.{name}": ["Linear", a, a] for path in square for name in ("in", "out")}
-    residual = partial(of, blocks | {head: ["Linear", a, classes]}, kind="branch", blocks=square)
+    blocks[head] = ["Linear", a, classes]
     normed = {f"{body}.norm": ["BatchNorm1d", a], **deep}
     spare = {**deep, "spare": ["Parameter", b], f"{inner}.idle": ["Parameter", 2, b]}
-    none = partial(of, kind="none", silent=f"{body}.third")
     return {
         "a layer in the middle": of(deep, silent=f"{inner}.second"),
         "an activation": of(deep, silent=f"{inner}.squash"),
         "the last layer": of(deep, silent=head),
         "no bias after the silent layer": of(bare, silent=f"{inner}.second"),
-        "a layer in one block of three": residual(silent=f"{square[1]}.out"),
-        "a whole block": residual(silent=square[1]),
-        "a frozen layer, a frozen bias": none(deep, [f"{inner}.first", f"{head}.bias"]),
-        "parameters that nothing uses": none(spare),
+        "a layer in one block of three": of(
+            blocks, kind="branch", blocks=square, silent=f"{square[1]}.out"
+        ),
+        "a whole block": of(blocks, kind="branch", blocks=square, silent=square[1]),
+        "a frozen layer, a frozen bias": of(
+            deep, [f"{inner}.first", f"{head}.bias"], kind="none", silent=f"{body}.third"
+        ),
+        "parameters that nothing uses": of(spare, kind="none", silent=f"{body}.third"),
         "gradients of an earlier step": of(
             deep, silent=f"{inner}.second", kind="old", with_gradients=[body, head]
         ),
@@ -115,9 +120,9 @@ def _model(inputs: Inputs) -> nn.Module:
         model.get_submodule(path).__class__ = Block
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter /= 4
+            parameter.div_(4)
         for path, factor in inputs["scaled"]:
-            model.get_submodule(path).weight *= factor
+            model.get_parameter(f"{path}.weight").mul_(factor)
     model.get_submodule(inputs["silent"]).register_forward_hook(lambda module, args, output: None)
     return model
 
@@ -245,8 +250,7 @@ believing = beliefs_about(measured)
 BELIEFS = (
     believing(
         "A measurement leaves no trace once its hook is off.",
-        "backward() has put gradients into the model. An optimizer's next step would take them for "
-        "those of the data.",
+        "backward() has put gradients into the model, and an optimizer's next step would use them.",
         "What is in p.grad after your measurement, and what was there before?",
         copied=lambda model: model,
     ),
@@ -281,15 +285,13 @@ BELIEFS = (
     ),
     believing(
         "A new tensor of zeros is as good as a product with 0.",
-        "It knows nothing of what it replaces. The path is cut, and what lies behind it gets None "
-        "in place of a zero.",
+        "It knows nothing of what it replaces: the path is cut, and what lies behind gets None.",
         "What is p.grad of a parameter that the loss does not depend on?",
         quiet=torch.zeros_like,
     ),
     believing(
         "No gradient is a gradient of zero.",
-        "None means that nothing was computed: the parameter is frozen or out of reach. A zero was "
-        "computed.",
+        "None means that nothing was computed: the parameter is frozen or out of reach.",
         "Which locks show as None, and which as zeros?",
         zero=lambda parameter: parameter.grad is None or not parameter.grad.any(),
     ),
@@ -315,8 +317,7 @@ EXERCISE = Exercise(
     hints=(
         "model.get_submodule(path).register_forward_hook(hook) calls hook(module, args, output), "
         "and what that returns takes the place of the output.",
-        "List what a forward and a backward pass change in a model in train mode. On what could "
-        "you measure, so that your caller's model sees nothing of it?",
+        "What does a forward, and what a backward pass change in a model that is in train mode?",
         "copy.deepcopy(model) is a model of its own. After backward(), which two things can be in "
         "p.grad of a parameter that does not learn?",
     ),
@@ -325,6 +326,5 @@ EXERCISE = Exercise(
     frameworks=("torch",),
     minutes=15,
     difficulty=3,
-    note="A copy costs the memory of a second model. For a large one, keep what the passes change "
-    "(gradients, buffers) and put it back in a finally clause.",
+    note="A copy costs memory. For a large model, put back what the passes have changed instead.",
 )

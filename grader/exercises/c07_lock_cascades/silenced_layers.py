@@ -174,11 +174,15 @@ def one_sample_shows_nothing(seen: Evidence, expected: Evidence) -> Finding:
 Samples = Sequence[Sequence[float]]
 
 
+def _alike(samples: Samples) -> bool:
+    return all(sample == samples[0] for sample in samples)
+
+
 def judged(
     outputs: Sequence[Samples],
     looked: Part = lambda layer: layer,
     shown: Part = list,
-    same: Part = lambda samples: all(sample == samples[0] for sample in samples),
+    same: Part = _alike,
     verdicts: Part = list,
 ) -> list[bool]:
     """The right answer in parts."""

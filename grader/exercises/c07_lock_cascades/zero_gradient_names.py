@@ -1,6 +1,6 @@
 """Which gradients are exactly zero, in a network of any shape: plain Python."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ SHARED = needing(a_chain_is_named_in_full, layer_graphs.description_stays)
 Layer = dict[str, Any]
 
 
-def _zeros(layers: Sequence[Layer], silent: Sequence[str], hands_on: Part) -> Set[str]:
+def _zeros(layers: Sequence[Layer], silent: Sequence[str], hands_on: Part) -> set[str]:
     """The layers that put out zeros."""
     zeros: set[str] = set()
     for layer in layers:
@@ -162,11 +162,11 @@ def _zeros(layers: Sequence[Layer], silent: Sequence[str], hands_on: Part) -> Se
     return zeros
 
 
-def _hands_on(layer: Layer, zeros: Set[str]) -> bool:
+def _hands_on(layer: Layer, zeros: set[str]) -> bool:
     return not layer["bias"] and zeros.issuperset(layer["inputs"])
 
 
-def _reached(layers: Sequence[Layer], silent: Sequence[str], meets: Part, sinks: Part) -> Set[str]:
+def _reached(layers: Sequence[Layer], silent: Sequence[str], meets: Part, sinks: Part) -> set[str]:
     """The layers to whose output a gradient comes."""
     reached: set[str] = set()
     for layer in reversed(layers):
