@@ -50,6 +50,8 @@ from grader import NotAttempted, check, hint
 
 # %% exercise="gradients_behind"
 
+# %% exercise="gradients_behind_tree"
+
 # %% [markdown]
 # ## Part C: where it begins, and what ends it
 #
