@@ -97,11 +97,20 @@ class _Network:
         """All layers that feed `layer`, directly or not."""
         return _closure(layer, lambda name: self.layers[name].parents)
 
-    def downstream(self, place: str) -> set[str]:
-        """All layers that a layer, or the input, feeds, directly or not."""
-        if place == INPUT:
-            return {name for name, layer in self.layers.items() if layer.called}
-        return _closure(place, lambda name: self.children[name])
+    def downstream(self, layer: str) -> set[str]:
+        """All layers that a layer feeds, directly or not."""
+        return _closure(layer, lambda name: self.children[name])
+
+    def starved_by(self, place: str) -> set[str]:
+        """The layers with a constant input to which a place leads through such layers alone."""
+        layers = self.layers.items()
+        entries = [name for name, layer in layers if layer.called and not layer.parents]
+
+        def after(name: str) -> list[str]:
+            fed = entries if name == INPUT else self.children[name]
+            return [other for other in fed if self.starved(other)]
+
+        return _closure(place, after)
 
     def starved(self, layer: str) -> bool:
         """Whether a layer's input is the same for all the data."""
@@ -496,8 +505,8 @@ def _with_consequences(network: _Network, root: Lock, roots: list[Lock]) -> Lock
             if n != root.place and root.place in _nearest(network, n, blockers)
             and not network.starved(n)
         )  # fmt: skip
-    after = network.downstream(root.place)
-    forward = tuple(n for n in network.layers if n in after and network.starved(n))
+    after = network.starved_by(root.place)
+    forward = tuple(n for n in network.layers if n in after)
     return replace(root, backward=backward, forward=root.forward + forward)
 
 

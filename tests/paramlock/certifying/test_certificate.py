@@ -627,6 +627,16 @@ def test_a_killed_layer_is_the_origin_in_any_depth(depth, kill, kind, seed):
     assert not [lk for lk in found.locks if lk.place in lock.forward]
 
 
+def test_a_layer_below_the_origin_with_some_dead_units_has_no_part_in_the_cascade():
+    torch.manual_seed(0)
+    model = zoo.mlp(nn.ReLU, depth=4)
+    zoo.fill(model[2].bias[5], -100.0)
+    zoo.killed(model, "4")
+    below, origin = certificate(model, zoo.vectors(), F.cross_entropy).locks
+    assert (below.place, below.units, below.forward) == ("2", (5,), ())
+    assert (origin.place, origin.backward, origin.forward) == ("4", ("0", "2"), ("6", "8"))
+
+
 @pytest.mark.parametrize("rate", [1.0, 1e-2, 1e-3, 1e-4])
 def test_weights_that_a_step_in_bfloat16_leaves_as_they_were(rate):
     """The share of stuck weights is the next real step's; most of them are at small rates."""
