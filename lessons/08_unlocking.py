@@ -620,9 +620,9 @@ body = model[0]
 body.requires_grad_(False)
 optimizer = torch.optim.SGD(filter(lambda p: p.requires_grad, model.parameters()), 0.1)
 body.requires_grad_(True)
+start, norms = body.weight.detach().clone(), []
 
 # %%
-start, norms = body.weight.detach().clone(), []
 for _ in range(5):
     optimizer.zero_grad()
     F.cross_entropy(model(probe[0]), probe[1]).backward()
@@ -730,7 +730,8 @@ assert DYING["reinitialise_units and rate / 30 late"][0] > 0.9
 # %% tags=["fold"]
 # A prediction.
 cares = ["none", "memory cleared", "L2 to the start", "shrink and perturb"]
-predict.order("plastic", "Which fits the last four tasks worst, which best?", sorted(cares))
+asked = "Which of the four fits the last four tasks best?"
+predict.choice("plastic", asked, sorted(cares))
 
 
 # %%
@@ -788,7 +789,7 @@ def one_after_the_other(care, seed, tasks=12, steps=50):
 # %% tags=["nbval-ignore-output"]
 fits, deads, ranks = np.moveaxis([one_after_the_other(care, 0) for care in cares], -1, 0)
 last = dict(zip(cares, fits[:, -4:].mean(1), strict=True))
-predict.measured("plastic", sorted(cares, key=last.get))
+predict.measured("plastic", max(cares, key=last.get))
 for care, fit, dead, rank in zip(cares, fits, deads, ranks, strict=True):
     print(
         f"{care:18} fit {fit[:2].mean():.2f}, then {fit[-4:].mean():.2f}; "
