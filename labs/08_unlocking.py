@@ -1,0 +1,32 @@
+# %% [markdown]
+# # Lab 08: Unlocking
+#
+# You write the keys: a warm-up, rates for layers, new weights with a clean memory, a swap that
+# keeps the function, restarts. At the end you choose one. Every exercise rests on a section of
+# [the lesson](../lessons/08_unlocking.ipynb); do them in any order.
+#
+# Write your code in place of `raise NotAttempted`, run the cell, then run the `check` cell under
+# it. The answer to a check is what your code *did*: numbers, names, perhaps a belief that would
+# explain them, and a question. `hint(name_of_the_function)` gives one hint a call. Nothing is
+# hidden: grading asks for the same, with other numbers. A first check in JAX takes some seconds,
+# since JAX compiles. One that never ends is stopped with the square button above.
+
+# %%
+import copy
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+from torch import nn
+
+from grader import NotAttempted, check, hint
+
+# %% [markdown]
+# ## To begin
+#
+# One idea, five minutes.
+
+# %% exercise="warmup_rate"
