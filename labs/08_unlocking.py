@@ -30,3 +30,10 @@ from grader import NotAttempted, check, hint
 # One idea, five minutes.
 
 # %% exercise="warmup_rate"
+
+# %% [markdown]
+# ## Part A: plasticity
+#
+# Draw a network back towards a fresh one, so that it can learn again.
+
+# %% exercise="shrink_and_perturb"
