@@ -32,7 +32,16 @@ from grader import NotAttempted, check, hint
 # %% exercise="warmup_rate"
 
 # %% [markdown]
-# ## Part A: plasticity
+# ## Part A: before the lock closes
+#
+# A warm-up and a fall, in both frameworks, right at both ends.
+
+# %% exercise="warm_up"
+
+# %% exercise="warm_up_schedule"
+
+# %% [markdown]
+# ## Part B: draw back, restart
 #
 # Draw a network back towards a fresh one, so that it can learn again.
 
