@@ -46,3 +46,5 @@ from grader import NotAttempted, check, hint
 # Draw a network back towards a fresh one, so that it can learn again.
 
 # %% exercise="shrink_and_perturb"
+
+# %% exercise="restart_codes"
