@@ -48,3 +48,10 @@ from grader import NotAttempted, check, hint
 # %% exercise="shrink_and_perturb"
 
 # %% exercise="restart_codes"
+
+# %% [markdown]
+# ## Part C: swap
+#
+# Another activation, with the size that the next layer is used to.
+
+# %% exercise="swap_activation"
