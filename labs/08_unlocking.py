@@ -50,8 +50,11 @@ from grader import NotAttempted, check, hint
 # %% exercise="restart_codes"
 
 # %% [markdown]
-# ## Part C: swap
+# ## Part C: rates and slopes
 #
-# Another activation, with the size that the next layer is used to.
+# Another activation, with the size that the next layer is used to; and rates that fall layer by
+# layer, with no parameter twice and none forgotten.
 
 # %% exercise="swap_activation"
+
+# %% exercise="layerwise_groups"
