@@ -21,6 +21,7 @@ import numpy as np
 import optax
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from grader import NotAttempted, check, hint
 
@@ -34,27 +35,36 @@ from grader import NotAttempted, check, hint
 # %% [markdown]
 # ## Part A: before the lock closes
 #
-# A warm-up and a fall, in both frameworks, right at both ends.
+# A warm-up and a fall, right at both ends: a scheduler in PyTorch, a schedule for optax in JAX.
 
 # %% exercise="warm_up"
 
 # %% exercise="warm_up_schedule"
 
 # %% [markdown]
-# ## Part B: draw back, restart
+# ## Part B: rates and slopes
 #
-# Draw a network back towards a fresh one, so that it can learn again.
+# Rates that fall layer by layer, with no parameter twice and none forgotten; and another
+# activation, at the size that the next layer is used to.
+
+# %% exercise="layerwise_groups"
+
+# %% exercise="swap_activation"
+
+# %% [markdown]
+# ## Part C: new weights and a clean memory
+#
+# Dead units drawn anew, with all that belongs to them: norms, flattened channels, and what the
+# optimizer remembers.
+
+# %% exercise="renew_units"
+
+# %% [markdown]
+# ## Part D: draw back, restart
+#
+# Two keys that need no gradient: draw a network back towards a fresh one, and put dead codes on
+# data.
 
 # %% exercise="shrink_and_perturb"
 
 # %% exercise="restart_codes"
-
-# %% [markdown]
-# ## Part C: rates and slopes
-#
-# Another activation, with the size that the next layer is used to; and rates that fall layer by
-# layer, with no parameter twice and none forgotten.
-
-# %% exercise="swap_activation"
-
-# %% exercise="layerwise_groups"
