@@ -53,7 +53,7 @@ AS_IT_WAS, ON_DATA, NEAR_DATA, ELSEWHERE = 1, 2, 3, 4
 def challenge(rng: np.random.Generator) -> Challenge:
     size = int(rng.integers(4, 9))
 
-    def case(kind: str, dead: int, living: int, vectors: int, broken: int = 0) -> Inputs:
+    def case(kind: str, dead: int, living: int, vectors: int, broken: int = 0) -> dict[str, Any]:
         data = 5 + rng.normal(size=(vectors, size))
         rows = rng.permutation(vectors)[:broken]
         data[rows, rng.integers(size, size=broken)] = rng.permutation(
@@ -69,7 +69,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
     few, some, many = (int(count) for count in rng.integers((5, 15, 90), (12, 40, 200)))
     half = case("plain", some, few, many)
-    half["codes"], half["used"] = half["codes"].astype(np.float32), half["used"]
+    half["codes"] = half["codes"].astype(np.float32)
     return {
         "a few dead of many": case("plain", few, some, many),
         "most are dead": case("plain", some, few, many),

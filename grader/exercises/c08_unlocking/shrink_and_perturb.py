@@ -63,7 +63,9 @@ def challenge(rng: np.random.Generator) -> Challenge:
             for leaf, shape in (("kernel", (inputs, outputs)), ("bias", (outputs,)))
         }
 
-    def case(kind: str, shrink: float, dtype: str = "float32", scale: float = 1.0) -> Inputs:
+    def case(
+        kind: str, shrink: float, dtype: str = "float32", scale: float = 1.0
+    ) -> dict[str, Any]:
         trees = [
             {body: {"dense": layer(dtype, scale, 3, 5)}, head: layer("float32", scale, 5, 2)}
             for _ in range(2)
@@ -76,7 +78,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
             "scale": scale, "library": "jax"
         }  # fmt: skip
 
-    def broken(*values: float) -> Inputs:
+    def broken(*values: float) -> dict[str, Any]:
         found = case("broken", share())
         for leaf in found["params"][body]["dense"].values():
             leaf[..., : len(values)] = values

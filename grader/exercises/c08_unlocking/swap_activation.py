@@ -56,7 +56,8 @@ def swap_activation(model, slope):
 def challenge(rng: np.random.Generator) -> Challenge:
     of = partial(case, rng, kind="plain", shared=[], scale=1.0)
     a, b, c = (int(size) for size in rng.integers((3, 6, 9), (6, 9, 12)))
-    relu, small, large = ["ReLU"], *(float(slope) for slope in rng.uniform((0.1, 0.5), (0.4, 0.9)))
+    relu = ["ReLU"]
+    small, large = (float(slope) for slope in rng.uniform((0.1, 0.5), (0.4, 0.9)))
     first, square, head = ["Linear", a, b], ["Linear", b, b], ["Linear", b, c]
     flat = {"first": first, "act": relu, "head": head}
     two = {"first": first, "act": relu, "second": square, "act2": relu, "head": head}
@@ -168,10 +169,10 @@ class _Scaled(nn.Module):
         return self.factor * torch.where(x > 0, x, self.slope * x)
 
 
-def _every_place(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+def _every_place(model: nn.Module) -> Iterator[tuple[nn.Module, str, Any]]:
     for parent in [*model.modules()]:
         for name, child in parent._modules.items():
-            yield parent, name, child  # type: ignore[misc]
+            yield parent, name, child
 
 
 def swapped(

@@ -57,7 +57,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
     few, many = (int(count) for count in rng.integers((3, 8), (7, 20)))
     several = run("groups", few, many, *peaks)
     return {
-        **{name: case | {"optimizer": "SGD"} for name, case in cases.items()},
+        **{name: {**case, "optimizer": "SGD"} for name, case in cases.items()},
         "three groups, each with its peak": several | {"optimizer": "SGD"},
         "two groups of Adam": run("groups", many, few, 0.3, 0.002) | {"optimizer": "Adam"},
     }
