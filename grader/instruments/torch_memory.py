@@ -15,12 +15,13 @@ Entries = dict[str, np.ndarray]
 
 
 def entries(model: nn.Module, optimizer: Optimizer, **beside: Tensor) -> Entries:
-    """Every parameter, its gradient and what the optimizer keeps of it, flags, modes, settings.
+    """Each parameter, its gradient, what the optimizer keeps of it; buffers, modes, settings.
 
     `beside` are tensors that are neither's.
     """
     found: dict[str, Any] = {"settings of the optimizer": _settings(optimizer), **beside}
     found |= {f"mode of {path or 'the model'}": m.training for path, m in model.named_modules()}
+    found |= dict(model.named_buffers())
     for name, parameter in model.named_parameters():
         kept = {"gradient": parameter.grad, **optimizer.state.get(parameter, {})}
         found |= {name: parameter, f"requires_grad for {name}": parameter.requires_grad}

@@ -65,8 +65,9 @@ def test_what_an_optimizer_keeps_is_seen_number_by_number():
     optimizer.state[made.head.weight]["momentum_buffer"][0] = 0
     optimizer.param_groups[0]["lr"] = 0.2
     made.body.bias.requires_grad_(False)
+    made.norm.running_mean[0] = 9.0
     after = entries(made, optimizer)
-    changes = ["settings of the optimizer", "requires_grad for body.bias"]
+    changes = ["settings of the optimizer", "norm.running_mean", "requires_grad for body.bias"]
     buffer = "momentum_buffer for head.weight"
 
     def in_the_first_row(name, entries):

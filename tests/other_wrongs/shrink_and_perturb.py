@@ -1,0 +1,112 @@
+"""Wrong answers to `shrink_and_perturb` that come from none of its beliefs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def _drawn(params, fresh, mixed, others=lambda old, new: old):
+    def one(old, new):
+        if not jnp.issubdtype(old.dtype, jnp.floating):
+            return others(old, new)
+        return jnp.where(jnp.isfinite(old), mixed(old, new), new)
+
+    return jax.tree.map(one, params, fresh)
+
+
+def take_counts_from_the_fresh_tree(params, fresh, shrink):
+    return _drawn(
+        params, fresh, lambda old, new: shrink * old + (1 - shrink) * new, lambda old, new: new
+    )
+
+
+def set_counts_to_zero(params, fresh, shrink):
+    return _drawn(
+        params, fresh, lambda old, new: shrink * old + (1 - shrink) * new, lambda old, new: 0 * old
+    )
+
+
+def take_the_fresh_ones(params, fresh, shrink):
+    return _drawn(params, fresh, lambda old, new: new)
+
+
+def take_half_of_each(params, fresh, shrink):
+    return _drawn(params, fresh, lambda old, new: (old + new) / 2)
+
+
+def keep_variances(params, fresh, shrink):
+    """Shares whose squares add up to 1."""
+    return _drawn(params, fresh, lambda old, new: shrink * old + (1 - shrink**2) ** 0.5 * new)
+
+
+def subtract_the_fresh_ones(params, fresh, shrink):
+    return _drawn(params, fresh, lambda old, new: shrink * old - (1 - shrink) * new)
+
+
+def mix_kernels_of_the_last_layer_only(params, fresh, shrink):
+    *_, last = [key for key, value in params.items() if isinstance(value, dict)]
+    return params | {last: shrink_it(params[last], fresh[last], shrink)}
+
+
+def shrink_it(params, fresh, shrink):
+    """Numbers are not asked whether they are finite, and flags are mixed."""
+    return jax.tree.map(lambda old, new: shrink * (old + new), params, fresh)
+
+
+def draw_noise_of_its_own(params, fresh, shrink):
+    rng = np.random.default_rng(0)
+    return _drawn(
+        params,
+        fresh,
+        lambda old, new: shrink * old + (1 - shrink) * rng.normal(0, 0.1, old.shape),
+    )
+
+
+def round_small_numbers_away(params, fresh, shrink):
+    def mixed(old, new):
+        found = shrink * old + (1 - shrink) * new
+        return jnp.where(jnp.abs(found) < 1e-12, 0, found)
+
+    return _drawn(params, fresh, mixed)
+
+
+def write_into_numpy_arrays(params, fresh, shrink):
+    def one(old, new):
+        if old.dtype.kind != "f":
+            return old
+        if not isinstance(old, np.ndarray):
+            return jnp.where(jnp.isfinite(old), shrink * old + (1 - shrink) * new, new)
+        old *= shrink
+        old += (1 - shrink) * new
+        return np.where(np.isfinite(old), old, new)
+
+    return jax.tree.map(one, params, fresh)
+
+
+def return_a_list_of_leaves(params, fresh, shrink):
+    return jax.tree.leaves(
+        _drawn(params, fresh, lambda old, new: shrink * old + (1 - shrink) * new)
+    )
+
+
+def return_the_weights_alone(params, fresh, shrink):
+    new = _drawn(params, fresh, lambda old, new: shrink * old + (1 - shrink) * new)
+    return {key: value for key, value in new.items() if isinstance(value, dict)}
+
+
+def put_one_in_for_what_is_broken(params, fresh, shrink):
+    def one(old, new):
+        if not jnp.issubdtype(old.dtype, jnp.floating):
+            return old
+        return shrink * jnp.nan_to_num(old, nan=1.0, posinf=1.0, neginf=1.0) + (1 - shrink) * new
+
+    return jax.tree.map(one, params, fresh)
+
+
+def cut_infinity_off(params, fresh, shrink):
+    def one(old, new):
+        if not jnp.issubdtype(old.dtype, jnp.floating):
+            return old
+        return shrink * jnp.nan_to_num(old) + (1 - shrink) * new
+
+    return jax.tree.map(one, params, fresh)
