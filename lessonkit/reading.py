@@ -20,6 +20,7 @@ LESSONS = {
     "idle": "lessons/04_explicit_freezing",
     "rounding": "lessons/01_gradient_vanishing_deeper",
     "pruned": "lessons/05_pruning",
+    "emptied": "lessons/05_pruning",
     "held": "lessons/06_fisher_importance",
     "dead": "lessons/02_dead_relu",
     "saturated": "lessons/03_saturation",

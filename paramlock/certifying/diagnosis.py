@@ -93,6 +93,12 @@ class _Network:
         named = [p for p in records if p.name.rpartition(".")[2] in ("weight", "scale")]
         return matrices or named
 
+    def emptied(self, layer: str) -> bool:
+        """Whether all that multiplies a layer's input is held at zero."""
+        weights = self.weights(layer) if layer in self.layers else []
+        held = all(p.masked == 1 and not p.regrown for p in weights)
+        return bool(weights) and held and self.layers[layer].called
+
     def upstream(self, layer: str) -> set[str]:
         """All layers that feed `layer`, directly or not."""
         return _closure(layer, lambda name: self.layers[name].parents)
@@ -236,12 +242,14 @@ def _normalisations(network: _Network) -> Iterator[Lock]:
 
 def _pruned(network: _Network) -> Iterator[Lock]:
     for name, records in network.parameters.items():
-        masked = sum(p.masked * p.size for p in records)
-        size = sum(p.size for p in records if p.masked)
+        kind = "emptied" if network.emptied(name) else "pruned"
+        concerned = network.weights(name) if kind == "emptied" else records
+        masked = sum(p.masked * p.size for p in concerned)
+        size = sum(p.size for p in concerned if p.masked)
         if size and masked / size >= LEAST_MASKED and not any(p.regrown for p in records):
             share = masked / size
             evidence = f"{share:.1%} of {size:,} weights are held at zero"
-            yield lock("pruned", name, evidence, share)
+            yield lock(kind, name, evidence, share)
 
 
 # --- locks by the graph
@@ -315,7 +323,7 @@ def _void(cause: str, found: list[tuple[str, int]], backward: tuple[str, ...] = 
 
 def _units(network: _Network) -> Iterator[Lock]:
     for site in network.measured.sites:
-        if network.starved(site.layer) or site.void:
+        if network.starved(site.layer) or site.void or network.emptied(site.layer):
             continue
         squashing = site.function in SQUASHING
         if site.dead and not squashing:
@@ -438,7 +446,7 @@ def _blocks(network: _Network, candidate: Lock) -> bool:
     """Whether no gradient passes the origin of `candidate`."""
     if candidate.kind in ("dead", "saturated"):
         return network.shut(candidate.place)
-    return candidate.kind == "zeroed" or (candidate.kind == "pruned" and candidate.value == 1)
+    return candidate.kind in ("zeroed", "emptied")
 
 
 def _zero_gradient(network: _Network) -> list[str]:

@@ -97,6 +97,15 @@ _ROWS = (
         "remove the mask; weights regrown where the gradient is largest win back a part",
     ),
     Kind(
+        "emptied", *look("emptied"),
+        "all weights of the layer are held at zero, so nothing passes it in either direction",
+        "one threshold over all layers, or scores that are taken once for all that is removed",
+        "share of masked weights in the layer: all of them",
+        "not while the mask holds",
+        "give the layer its weights back, and prune by a share for each layer, or in rounds with "
+        "the scores taken anew",
+    ),
+    Kind(
         "held", *look("held"),
         "single weights are written back to their value after every step",
         "a decision: the weights of lowest, or of highest, Fisher information",

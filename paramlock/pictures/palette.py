@@ -15,8 +15,8 @@ What is meant, whatever the chapter, in the colour of the same name (`COLOURS["d
     loss        what training lowers
 
 The other kinds of locks have theirs too: batchnorm, unreached, idle, rounding, constant, zeroed,
-no_signal, nonfinite. Every lock has a letter beside its colour, so that nothing is said by colour
-alone; `ink_on` says in which ink.
+no_signal, nonfinite, emptied. Every lock has a letter beside its colour, so that nothing is said by
+colour alone; `ink_on` says in which ink.
 
 What is no meaning of its own gets a style instead, to be unpacked into a plot: `THEORY` for closed
 forms, `CHANCE` for guessing, and `ARMS` for the sides of a comparison that stand for nothing above
@@ -48,6 +48,7 @@ MEANINGS = {
     "saturated": Meaning("S", "#CC79A7", "on the flat part of the activation"),
     "vanishing": Meaning("V", "#999933", "the gradient fades on the way down"),
     "pruned": Meaning("P", "#009E73", "removed on purpose, held at zero"),
+    "emptied": Meaning("E", "#8FD9B6", "all weights of a layer removed"),
     "held": Meaning("H", "#332288", "written back after every step"),
     "batchnorm": Meaning("B", "#56B4E9", "the mode contradicts the freeze"),
     "unreached": Meaning("U", "#8C8C8C", "no path leads here from the loss"),

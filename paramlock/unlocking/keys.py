@@ -103,6 +103,14 @@ def _take_masks_off(lock: Lock, seen: Measurement) -> str:
     )
 
 
+def _give_back(lock: Lock, seen: Measurement) -> str:
+    """Open the masks first: under those of `torch.nn.utils.prune` the weights have stayed."""
+    masked = [p.name for p in _parameters(lock, seen) if p.masked and p.name.endswith("_orig")]
+    masks = [json.dumps(f"{name.removesuffix('_orig')}_mask") for name in masked]
+    opened = [f"model.get_buffer({mask}).fill_(1)" for mask in masks]
+    return "; ".join(filter(None, [*opened, _take_masks_off(lock, seen)]))
+
+
 def _release(lock: Lock, seen: Measurement) -> str:
     return "lock.release()"
 
@@ -190,6 +198,12 @@ KEYS: dict[str, Key] = {
         by_hand="remove the hook that masks the gradient",
         by_hand_in_flax=_HOLD_LESS,
         trials=("pruned",),
+    ),
+    "emptied": Key(
+        _give_back,
+        by_hand="remove what masks the layer, and initialise it anew",
+        by_hand_in_flax=f"{_HOLD_LESS}; then initialise the layer anew",
+        prevents="a sparsity for each layer (scope='tensor'), or scores taken anew in rounds",
     ),
     "held": Key(_release, by_hand_in_flax=_HOLD_LESS),
     "dead": Key(

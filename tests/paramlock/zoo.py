@@ -545,6 +545,24 @@ def pruned_but_carried_by_momentum():
     return Patient(model, (x, y), optimizer=optimizer)
 
 
+@sick({"2": "emptied"}, backward=("0",), forward=("4", "6"))
+def emptied_by_a_lock():
+    model = mlp()
+    whole = torch.ones_like(model[2].weight, dtype=torch.bool)
+    return Patient(model, vectors(), lock=hold(model, {"2.weight": whole}, at_zero=True))
+
+
+@sick({"0": "emptied"}, forward=("2", "4"))
+def emptied_by_a_mask_without_biases():
+    """Every gradient is zero: the layers above compute with zeros."""
+    sizes = [8, 16, 16, 3]
+    pairs = itertools.pairwise(sizes)
+    layers = [m for a, b in pairs for m in (nn.Linear(a, b, bias=False), nn.ReLU())]
+    model = nn.Sequential(*layers[:-1])
+    prune.custom_from_mask(model[0], "weight", torch.zeros(16, 8))
+    return Patient(model, vectors())
+
+
 @sick({"2": "held"})
 def held_at_their_values():
     model, (x, y) = mlp(), vectors()

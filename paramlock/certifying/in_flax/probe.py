@@ -224,7 +224,7 @@ def _compare(record: ParameterRecord, old: Any, new: Any, gradient: Any) -> None
     record.stuck = float((pulled & ~moved).sum()) / max(int(pulled.sum()), 1)
     if record.masked:
         record.regrown = float((moved & held).sum()) / max(int(held.sum()), 1)
-    if not record.update and record.gradient and str(old.dtype) in ("float32", "float64"):
+    if not record.update and pulled.any() and str(old.dtype) in ("float32", "float64"):
         record.trainable = False
 
 

@@ -469,6 +469,16 @@ def test_attention_with_weights_apart_belongs_to_its_module():
     assert (site.layer, site.function, site.units, site.beside) == ("attend", "attention", 2, ())
 
 
+def test_an_emptied_layer_silences_all_gradients_and_a_pruned_bias_none():
+    case = next(c for c in zoo.SICK if c.name == "emptied_by_a_mask_without_biases")
+    assert [p.gradient for p in examine(case).measurement.parameters] == [0, 0, 0]
+    torch.manual_seed(0)
+    model = zoo.mlp()
+    hold(model, {"2.bias": torch.ones(16, dtype=torch.bool)}, at_zero=True)
+    (lock,) = certificate(model, zoo.vectors(), F.cross_entropy).locks
+    assert (lock.kind, lock.value, lock.backward) == ("pruned", 1, ())
+
+
 def test_a_cascade_is_of_exact_zeros():
     """Killing layer 2 zeroes the gradients of all below, and of the weights of layer 4."""
     torch.manual_seed(0)

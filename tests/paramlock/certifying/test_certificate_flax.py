@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from paramlock.certifying.certificate import certificate
 from paramlock.certifying.records import INPUT
+from paramlock.holding.in_optax import hold, zero_entries
 from paramlock.unlocking.units import locked_units
 from paramlock.watching.watch import watch
 from tests.paramlock import zoo
@@ -175,6 +176,15 @@ def test_what_the_optimizer_never_moves_is_frozen():
     state = tx.init(weights)
     certified = certificate(Linen(), (X, Y), cross_entropy, params=weights, optimizer=(tx, state))
     assert found(certified.locks) == [("frozen", "l0")]
+
+
+def test_a_layer_whose_kernel_is_held_at_zero_is_emptied():
+    model, held = Nnx(), {"l1.kernel": jnp.ones((16, 16), bool)}
+    nnx.update(model, zero_entries(nnx.state(model, nnx.Param), held))
+    optimizer = nnx.Optimizer(model, hold(optax.sgd(0.1), held), wrt=nnx.Param)
+    (lock,) = certificate(model, (X, Y), cross_entropy, optimizer=optimizer).locks
+    assert (lock.kind, lock.place, lock.value) == ("emptied", "l1", 1)
+    assert (lock.backward, lock.forward) == (("l0",), ("l2", "l3"))
 
 
 class Normed(nnx.Module):
