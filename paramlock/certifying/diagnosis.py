@@ -8,6 +8,7 @@ to the loss passes none, has no lock of its own: it stands under the origin (`Lo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from paramlock.models.numbers import ratio, total
 HALF_PRECISION = frozenset({"float16", "bfloat16"})
 MOSTLY = 0.5  # a share from which on a layer, and not only some of its entries, is called locked
 LEAST_MASKED = 0.01  # a smaller share of zeros is chance or padding
+CHANCE = 2.0  # codes without a pick are locked from so many times on what even use leaves out
 
 
 def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
@@ -36,6 +38,7 @@ def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
     void = _nonfinite(network)
     if void is None:
         roots = [*_pruned(network), *_zeroed(network), *_units(network), *_constant(network)]
+        roots += _unused(network, roots)
         roots += _no_signal(network, roots)
         found += _vanishing(network, [_with_consequences(network, r, roots) for r in roots])
         found += [*_idle(network), *_rounding(network)]
@@ -109,6 +112,20 @@ class _Network:
             return {name for name, layer in self.layers.items() if layer.called}
         return _closure(place, lambda name: self.children[name])
 
+    def unpicked(self, layer: str) -> bool:
+        """Whether a layer is an expert that no sample was sent to, while others were."""
+        record, pull = self.layers[layer], self.gradient(layer)
+        silent = pull == 0 if record.called else pull is None
+        free = any(p.trainable for p in self.parameters[layer])
+        if not (silent and free and (record.routed or not record.called)):
+            return False
+        return any(self.layers[n].routed and self.gradient(n) for n in self.parallel(layer))
+
+    def parallel(self, layer: str) -> list[str]:
+        """The layers beside one, called alike but for one number."""
+        apart = self.upstream(layer) | self.downstream(layer)
+        return [name for name in self.layers if name not in apart and _twins(name, layer)]
+
     def starved(self, layer: str) -> bool:
         """Whether a layer's input is the same for all the data."""
         return self.layers[layer].constant_input if layer in self.layers else False
@@ -117,6 +134,14 @@ class _Network:
         """Whether no gradient passes the activations that a layer feeds."""
         sites = self.sites.get(layer, [])
         return bool(sites) and all(len(s.dead) == s.units and not s.void for s in sites)
+
+
+def _twins(one: str, other: str) -> bool:
+    """Whether two names differ in one number and in nothing else."""
+    if re.sub(r"\d+", "0", one) != re.sub(r"\d+", "0", other):
+        return False
+    pairs = zip(re.findall(r"\d+", one), re.findall(r"\d+", other), strict=True)
+    return sum(a != b for a, b in pairs) == 1
 
 
 def _closure(start: str, step: Callable[[str], Iterable[str]]) -> set[str]:
@@ -261,13 +286,14 @@ def _unreached(network: _Network) -> Iterator[Lock]:
         for name, records in network.parameters.items()
         if any(p.trainable for p in records) and network.gradient(name) is None
     }
-    unused = [name for name in without if not network.layers[name].called]
+    uncalled = [name for name in without if not network.layers[name].called]
+    unused = [name for name in uncalled if not network.unpicked(name)]
     for place, inside in _gather(sorted(unused), network.layers).items():
         records = [p for name in inside for p in network.parameters[name] if p.trainable]
         evidence = f"{_count(records)} without gradient"
         cause = "the forward pass never uses it"
         yield lock("unreached", place, evidence, len(records), cause, layers=tuple(inside))
-    called = without.difference(unused)
+    called = without.difference(uncalled)
     for name in called:
         if called.isdisjoint(network.downstream(name)):
             behind = tuple(n for n in network.layers if n in called & network.upstream(name))
@@ -439,6 +465,31 @@ def _zero(
     return lock("zeroed", place, evidence, 0.0, opens=opens, backward=behind, layers=layers)
 
 
+# --- what nothing picks
+
+
+def _unused(network: _Network, roots: list[Lock]) -> list[Lock]:
+    """Codes that no index falls on, more than chance leaves out, and experts."""
+    return [*_unused_codes(network), *_unused_experts(network, roots)]
+
+
+def _unused_codes(network: _Network) -> Iterator[Lock]:
+    for name, records in network.parameters.items():
+        for p in (p for p in records if p.trainable and p.gradient and p.unpicked):
+            codes, silent = p.shape[0], len(p.unpicked)
+            if silent > CHANCE * codes * (1 - 1 / codes) ** p.picks:
+                evidence = f"{silent} of {codes} rows have no gradient; {p.picks:,} were looked up"
+                yield lock("unused", name, evidence, silent / codes, units=p.unpicked)
+
+
+def _unused_experts(network: _Network, roots: list[Lock]) -> Iterator[Lock]:
+    silent = [name for name in network.layers if network.unpicked(name)]
+    experts = _unexplained(network, silent, roots)
+    for place, inside in _gather(experts, network.layers).items():
+        evidence = f"none of {network.measured.samples} samples goes to it, others get some"
+        yield lock("unused", place, evidence, 1.0, layers=tuple(inside))
+
+
 # --- cascades
 
 
@@ -446,7 +497,15 @@ def _blocks(network: _Network, candidate: Lock) -> bool:
     """Whether no gradient passes the origin of `candidate`."""
     if candidate.kind in ("dead", "saturated"):
         return network.shut(candidate.place)
-    return candidate.kind in ("zeroed", "emptied")
+    whole = candidate.kind == "unused" and not candidate.units
+    return whole or candidate.kind in ("zeroed", "emptied")
+
+
+def _blockers(network: _Network, roots: list[Lock]) -> dict[str, Lock]:
+    """{layer or place: the lock that lets no gradient through there}."""
+    blocking = [root for root in roots if _blocks(network, root)]
+    inside = {name: r for r in blocking if r.kind == "unused" for name in r.layers}
+    return {r.place: r for r in blocking} | inside
 
 
 def _zero_gradient(network: _Network) -> list[str]:
@@ -470,15 +529,19 @@ def _nearest(network: _Network, start: str, blockers: dict[str, Lock]) -> set[st
     return met
 
 
-def _no_signal(network: _Network, roots: list[Lock]) -> list[Lock]:
-    """Locks for gradients that are zero and that none of `roots` explains."""
-    blockers = {r.place: r for r in roots if _blocks(network, r)}
-    zero = _zero_gradient(network)
-    unexplained = [
+def _unexplained(network: _Network, names: list[str], roots: list[Lock]) -> list[str]:
+    """Those layers without gradient that none of `roots` explains."""
+    blockers = _blockers(network, roots)
+    return [
         n
-        for n in zero
+        for n in names
         if not network.starved(n) and n not in blockers and not _nearest(network, n, blockers)
     ]
+
+
+def _no_signal(network: _Network, roots: list[Lock]) -> list[Lock]:
+    """Locks for gradients that are zero and that none of `roots` explains."""
+    unexplained = _unexplained(network, _zero_gradient(network), roots)
     reached = [n for n in network.layers if network.gradient(n) is not None]
     evidence = f"gradient exactly 0 on all {network.measured.samples} samples"
     if unexplained and len(unexplained) == len(reached):
@@ -497,7 +560,7 @@ def _with_consequences(network: _Network, root: Lock, roots: list[Lock]) -> Lock
         return root
     backward = root.backward
     if _blocks(network, root):
-        blockers = {r.place: r for r in roots if _blocks(network, r)}
+        blockers = _blockers(network, roots)
         backward += tuple(
             n
             for n in _zero_gradient(network)

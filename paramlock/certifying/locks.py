@@ -141,6 +141,15 @@ _ROWS = (
         "re-initialise the incoming weights",
     ),
     Kind(
+        "unused", *look("unused"),
+        "codes of a codebook, or experts, that no choice of the network falls on",
+        "a start far from the data, or a winner that takes all: what is chosen learns, and wins",
+        "rows, or experts, without any gradient beside others that have one",
+        "by chance alone, if the data or what is computed from them move towards it",
+        "restart the codes at outputs of the encoder; for experts, a loss that balances the load, "
+        "or noise on the router",
+    ),
+    Kind(
         "zeroed", *look("zeroed"),
         "all weights of the layer are zero, so nothing passes it in either direction",
         "zeros at the start on both sides of a product",

@@ -227,6 +227,12 @@ KEYS: dict[str, Key] = {
     ),
     "constant": Key(*_reinitialise("constant"), by_hand=_ANEW),
     "zeroed": Key(*_reinitialise("zeroed"), by_hand=_ANEW),
+    "unused": Key(
+        by_hand="codes: write outputs of the encoder, drawn at random, into the unused rows, and "
+        "clear what the optimizer remembers of them; experts: add a loss that balances the load, "
+        "or noise to the router",
+        prevents="a codebook that starts at outputs of the encoder; a balanced router",
+    ),
     "vanishing": Key(
         prevents="BatchNorm or residual connections, an initialisation made for the activation",
         trials=("vanishing",),

@@ -603,6 +603,66 @@ def equal_samples():
     return Patient(mlp(), (torch.ones(SAMPLES, 8), vectors()[1]))
 
 
+class Quantised(nn.Module):
+    """An encoder, the nearest code of a codebook, a decoder; ``far`` codes are out of reach."""
+
+    def __init__(self, x, far=0):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(8, 4), nn.Linear(4, 3)
+        self.codes = nn.Embedding(16, 4)
+        with torch.no_grad():
+            self.codes.weight.copy_(torch.tanh(self.encode(x[:16])))
+            self.codes.weight[:far] += 100
+
+    def forward(self, x):
+        z = torch.tanh(self.encode(x))
+        nearest = torch.cdist(z, self.codes.weight).argmin(1)
+        return self.decode(self.codes(nearest) + z - z.detach())
+
+
+@sick({"codes": "unused"}, units=tuple(range(12)))
+def codes_that_nothing_is_near():
+    x, y = vectors()
+    return Patient(Quantised(x, far=12), (x, y))
+
+
+class Experts(nn.Module):
+    """Four experts, of which a router sends each sample to the best, and never to those shut."""
+
+    def __init__(self, way, shut=()):
+        super().__init__()
+        self.router, self.way = nn.Linear(8, 4), way
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 3)) for _ in range(4)
+        )
+        with torch.no_grad():
+            self.router.bias[list(shut)] = -100.0
+
+    def forward(self, x):
+        gates, chosen = self.router(x).softmax(-1).max(-1)
+        out = x.new_zeros(len(x), 3)
+        for i, expert in enumerate(self.experts):
+            out = self.way(out, x, gates, chosen == i, expert)
+        return out
+
+
+def in_parts(out, x, gates, rows, expert):
+    return out.index_add(0, rows.nonzero()[:, 0], expert(x[rows]) * gates[rows, None])
+
+
+def in_parts_if_any(out, x, gates, rows, expert):
+    return in_parts(out, x, gates, rows, expert) if rows.any() else out
+
+
+def masked(out, x, gates, rows, expert):
+    return out + (rows * gates)[:, None] * expert(x)
+
+
+@sick({"experts.2": "unused"})
+def expert_that_no_sample_is_sent_to():
+    return Patient(Experts(in_parts, shut=[2]), vectors())
+
+
 # --- not finite
 
 
@@ -714,6 +774,34 @@ def transformer():
 @healthy
 def transformer_norm_first():
     return Patient(Encoder(True), series())
+
+
+@healthy
+def codebook():
+    x, y = vectors()
+    return Patient(Quantised(x), (x, y))
+
+
+@healthy
+def experts():
+    return Patient(Experts(in_parts), vectors())
+
+
+@healthy
+def words_left_out():
+    """Most words are not in the data; some are read again as the network's own guesses."""
+
+    class Guesses(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.head = nn.Embedding(40, 16), nn.Linear(16, 40)
+
+        def forward(self, tokens):
+            guessed = self.head(self.words(tokens)).argmax(-1)
+            return self.head(self.words(tokens) + self.words(guessed)).mean(1)
+
+    tokens = torch.randint(0, 11, (SAMPLES, 5))
+    return Patient(Guesses(), (tokens, tokens[:, 0]))
 
 
 @healthy

@@ -15,6 +15,7 @@ from paramlock.certifying.in_flax.replay import Replay, Seen
 from paramlock.certifying.records import (
     LayerRecord,
     Lineage,
+    Picks,
     SiteRecord,
     Tag,
 )
@@ -32,6 +33,9 @@ class Observer:
         self.lineage = Lineage()
         self.statistics: Any = pure.statistics
         self._compiled: dict[Any, Any] = {}
+        self._looked_up: dict[Any, list[Any]] = {}
+        self._batches = 0
+        self.picks = Picks()
         self._sites: dict[tuple[str, str, int], Site] = {}
         self._ranges: dict[tuple[str, str, int], Range] = defaultdict(Range)
         self._beside: dict[tuple[str, str, int], tuple[str, ...]] = {}
@@ -42,11 +46,15 @@ class Observer:
         tree = (self._pure.params, self._pure.rest, inputs)
         key = shape_of(tree)
         if key not in self._compiled:
-            self._compiled[key] = self._compile(tree)
+            self._compiled[key] = self._compile(tree, key)
         self.statistics, seen = self._compiled[key](*jax.tree.leaves(tree))
         self._count(seen)
+        self._batches += 1
+        for layer, rows, choice in self._looked_up[key]:
+            own = choice and ((self._batches, choice[0]), choice[1])
+            self.picks.note(layer, rows, own)
 
-    def _compile(self, tree: Any) -> Any:
+    def _compile(self, tree: Any, key: Any) -> Any:
         traced, shape = jax.make_jaxpr(self._pure.apply, return_shape=True)(*tree)
         tags = self._tags(tree[-1], jax.tree.leaves(tree))
 
@@ -56,6 +64,7 @@ class Observer:
             outputs = replay.run(traced.jaxpr, traced.consts, values, tags)[0]
             statistics = jax.tree.unflatten(jax.tree.structure(shape), outputs)[1]
             self._beside |= seen.beside
+            self._looked_up[key] = seen.picks
             self.unseen |= seen.unseen
             return statistics, {"sites": seen.sites, "ranges": seen.ranges}
 
@@ -105,6 +114,7 @@ class Observer:
             tuple(sorted(constant)) if len(widths) == 1 else (),
             bool(inputs) and all(r.all_constant() for r in inputs),
             sum(r.nonfinite for r in outputs),
+            routed=name in self.lineage.routed,
         )
 
 

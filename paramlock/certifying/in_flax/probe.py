@@ -57,6 +57,7 @@ def measure(
     gradients, summary = _mean_gradients(pure, observer, data, loss)
     leaves = jax.tree.leaves(pure.params)
     records = [_record(n, p, g) for n, p, g in zip(names, leaves, gradients, strict=True)]
+    _measure_picks(observer, records, gradients)
     result = Measurement(
         "flax",
         records,
@@ -168,6 +169,17 @@ def _record(name: str, parameter: Any, gradient: Any) -> ParameterRecord:
         nonfinite=nonfinite(parameter),
         gradient_nonfinite=0 if gradient is None else nonfinite(gradient),
     )
+
+
+def _measure_picks(
+    observer: Observer, records: list[ParameterRecord], gradients: list[Any]
+) -> None:
+    """Note the rows of codebooks that got no gradient."""
+    for record, gradient in zip(records, gradients, strict=True):
+        record.picks = observer.picks.of(record)
+        if record.picks and gradient is not None:
+            silent = (gradient == 0).reshape(len(gradient), -1).all(1)
+            record.unpicked = tuple(np.flatnonzero(silent).tolist())
 
 
 def _rows(layer: LayerRecord, records: list[ParameterRecord]) -> str:

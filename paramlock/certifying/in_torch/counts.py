@@ -43,6 +43,8 @@ class Site:
         self, slope: Tensor, axis: int, function: str, delta: float, counted: Tensor | None
     ) -> None:
         """Count derivatives; units lie along `axis`. What is not `counted` is zero."""
+        if not slope.numel():  # of an expert that no sample was sent to
+            return
         size = slope if function in FROM_OUTPUT else slope.abs()  # the former have no sign
         axes = _other_axes(size, axis)
         largest = size.amax(axes)
@@ -72,6 +74,8 @@ class Range:
         """Take in a batch: samples along the first axis, units along `axis`."""
         if value.ndim < 2:
             value = value.reshape(-1, 1)
+        if not value.numel():
+            return
         if value.is_complex():
             value = torch.view_as_real(value).flatten(-2)
         low, high = value.amin(0), value.amax(0)

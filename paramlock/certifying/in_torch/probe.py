@@ -50,6 +50,7 @@ def measure(
         drift = {m: _drift(m, statistics) for m, statistics in before.items() if statistics}
     records = [_parameter_record(p, *names[p], gradients[p]) for p in names]
     tracer.note_calls(records)
+    _measure_picks(tracer, records, [gradients[p] for p in names])
     result = Measurement(
         "torch",
         records,
@@ -140,6 +141,17 @@ def _parameter_record(parameter: nn.Parameter, *names: Any) -> ParameterRecord:
         gradient_nonfinite=0 if gradient is None else count_nonfinite(gradient),
         aliases=tuple(own[1:]),
     )
+
+
+def _measure_picks(
+    tracer: Tracer, records: list[ParameterRecord], gradients: list[Tensor | None]
+) -> None:
+    """Note the rows of codebooks that got no gradient."""
+    for record, gradient in zip(records, gradients, strict=True):
+        record.picks = tracer.picks.of(record)
+        if record.picks and gradient is not None:
+            silent = (gradient.flatten(1) == 0).all(1)
+            record.unpicked = tuple(silent.nonzero().flatten().tolist())
 
 
 def _mask_of(model: nn.Module, record: ParameterRecord) -> Tensor | None:

@@ -489,6 +489,50 @@ def test_a_cascade_is_of_exact_zeros():
     assert "6.bias" not in zero
 
 
+@pytest.mark.parametrize(
+    ("way", "place", "backward"),
+    [
+        (zoo.in_parts, "experts.2", ()),
+        (zoo.in_parts_if_any, "experts.2", ()),
+        (zoo.masked, "experts.2.2", ("experts.2.0",)),
+    ],
+)
+def test_an_expert_that_is_never_chosen_is_found_however_samples_are_sent(way, place, backward):
+    torch.manual_seed(0)
+    found = certificate(zoo.Experts(way, shut=[2]), zoo.vectors(), F.cross_entropy)
+    (lock,) = found.locks
+    assert (lock.kind, lock.place, lock.backward) == ("unused", place, backward)
+    assert "none of 96 samples" in lock.evidence and not found.measurement.unseen
+
+
+@pytest.mark.parametrize("spread", [0, 1])
+def test_codes_are_unused_only_beyond_chance(spread):
+    """16 codes cannot all be chosen by 4 samples; that 12 are far away shows by 96."""
+    torch.manual_seed(0)
+    x, y = zoo.vectors()
+    model = zoo.Quantised(x, far=12 * spread)
+    few = certificate(model, (x[:4], y[:4]), F.cross_entropy)
+    assert not [k for k in few.locks if k.kind == "unused"]
+    parts = [(x[:40], y[:40]), (x[40:], y[40:])]
+    record = certificate(model, parts, F.cross_entropy).measurement.parameters[4]
+    assert (record.name, record.picks) == ("codes.weight", 96)
+    assert record.unpicked == tuple(range(12 * spread))
+
+
+def test_a_codebook_multiplied_by_one_hot_rows_is_looked_up():
+    class OneHot(zoo.Quantised):
+        def forward(self, x):
+            z = torch.tanh(self.encode(x))
+            nearest = torch.cdist(z, self.codes.weight).argmin(1)
+            rows = torch.zeros(len(x), 16).scatter_(1, nearest[:, None], 1.0)
+            return self.decode(rows @ self.codes.weight + z - z.detach())
+
+    torch.manual_seed(0)
+    x, y = zoo.vectors()
+    (lock,) = certificate(OneHot(x, far=12), (x, y), F.cross_entropy).locks
+    assert (lock.kind, lock.place, lock.units) == ("unused", "codes", tuple(range(12)))
+
+
 def test_tied_weights_count_once():
     case = next(c for c in zoo.HEALTHY if c.name == "tied_weights")
     records = examine(case).measurement.parameters

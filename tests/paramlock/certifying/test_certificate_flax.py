@@ -352,6 +352,56 @@ def test_linen_without_variables_and_unknown_optimizers_are_refused():
         certificate(Linen(), (X, Y), cross_entropy, params=weights)
 
 
+# --- what the network chooses itself
+
+
+class Quantised(nnx.Module):
+    """An encoder, the nearest code of a codebook, a decoder; twelve codes are out of reach."""
+
+    def __init__(self, x):
+        rngs = nnx.Rngs(0)
+        self.encode, self.decode = nnx.Linear(8, 4, rngs=rngs), nnx.Linear(4, 3, rngs=rngs)
+        self.codes = nnx.Embed(16, 4, rngs=rngs)
+        near = nnx.tanh(self.encode(x[:16]))
+        self.codes.embedding[...] = near.at[:12].add(100.0)
+
+    def __call__(self, x):
+        z = nnx.tanh(self.encode(x))
+        nearest = jnp.square(z[:, None] - self.codes.embedding[...]).sum(-1).argmin(-1)
+        return self.decode(self.codes(nearest) + z - jax.lax.stop_gradient(z))
+
+
+class Experts(nnx.Module):
+    """Four experts, of which a router never chooses number 2."""
+
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.router = nnx.Linear(8, 4, rngs=rngs)
+        self.router.bias[...] = self.router.bias[...].at[2].set(-100.0)
+        self.experts = nnx.List(nnx.Linear(8, 3, rngs=rngs) for _ in range(4))
+
+    def __call__(self, x):
+        gates = nnx.softmax(self.router(x))
+        chosen = gates.argmax(-1)
+        parts = [(chosen == i) * gates[:, i] for i in range(4)]
+        return sum(g[:, None] * expert(x) for g, expert in zip(parts, self.experts, strict=True))
+
+
+def test_codes_and_experts_that_nothing_chooses_are_unused():
+    parts = [(X[:48], Y[:48]), (X[48:], Y[48:])]
+    (codes,) = certificate(Quantised(X), parts, cross_entropy).locks
+    assert (codes.kind, codes.place, codes.units) == ("unused", "codes", tuple(range(12)))
+    assert "; 96 were looked up" in codes.evidence
+    (expert,) = certificate(Experts(), (X, Y), cross_entropy).locks
+    assert (expert.kind, expert.place, expert.units) == ("unused", "experts.2", ())
+
+
+def test_words_that_the_data_leave_out_are_no_lock():
+    model = nnx.Sequential(nnx.Embed(40, 8, rngs=nnx.Rngs(0)), nnx.Linear(8, 3, rngs=nnx.Rngs(1)))
+    tokens = jnp.asarray(RNG.integers(0, 11, 96))
+    assert not certificate(model, (tokens, Y), cross_entropy).locks
+
+
 # --- attention, loops and hand-made gates
 
 
