@@ -25,6 +25,7 @@ LESSONS = {
     "dead": "lessons/02_dead_relu",
     "saturated": "lessons/03_saturation",
     "constant": "lessons/07_lock_cascades",
+    "collapsed": "lessons/07_lock_cascades",
     "unused": "lessons/08_unlocking",
     "zeroed": "lessons/08_unlocking",
     "vanishing": "lessons/01_gradient_vanishing",

@@ -17,6 +17,7 @@ from paramlock.certifying.records import (
     INPUT,
     LOSS,
     MODEL,
+    SAME,
     SQUASHING,
     LayerRecord,
     Measurement,
@@ -38,7 +39,7 @@ def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
     void = _nonfinite(network)
     if void is None:
         roots = [*_pruned(network), *_zeroed(network), *_units(network), *_constant(network)]
-        roots += _unused(network, roots)
+        roots += [*_unused(network, roots), *_collapsed(network)]
         roots += _no_signal(network, roots)
         found += _vanishing(network, [_with_consequences(network, r, roots) for r in roots])
         found += [*_idle(network), *_rounding(network)]
@@ -65,6 +66,8 @@ class _Network:
         for site in measurement.sites:
             self.sites.setdefault(site.layer, []).append(site)
         self.beside = {name: s.layer for s in measurement.sites for name in s.beside}
+        attention = [s for s in measurement.sites if s.function == "attention"]
+        self.scoring = {name for s in attention for name in (s.layer, *s.beside)}
         rates = [self.update_ratio(name) for name in self.layers]
         self.largest_update = max((r for r in rates if r and math.isfinite(r)), default=0.0)
 
@@ -111,6 +114,29 @@ class _Network:
         if place == INPUT:
             return {name for name, layer in self.layers.items() if layer.called}
         return _closure(place, lambda name: self.children[name])
+
+    def collapsed(self, layer: str) -> bool:
+        """Whether from a layer on all positions are the same, though attention got others."""
+        here = self.layers[layer]
+        constant = bool(here.constant) and len(here.constant) == here.units
+        if not self._same(layer) or constant or here.constant_input:
+            return False
+        below = self.upstream(layer)
+        apart = any(self.layers[n].spread is not None and not self._same(n) for n in below)
+        after = [n for n in self.downstream(layer) if self.layers[n].spread is not None]
+        return apart and not below.isdisjoint(self.scoring) and all(map(self._same, after))
+
+    def learns(self, layer: str, fading: list[str]) -> bool:
+        """Whether a gradient reaches a layer that does not fade on the way."""
+        return bool(self.gradient(layer)) and layer not in fading
+
+    def blind(self, layer: str) -> bool:
+        """Whether a layer makes queries or keys of positions that are all the same."""
+        return layer in self.scoring and any(map(self.collapsed, self.upstream(layer)))
+
+    def _same(self, layer: str) -> bool:
+        spread = self.layers[layer].spread
+        return spread is not None and spread < SAME
 
     def unpicked(self, layer: str) -> bool:
         """Whether a layer is an expert that no sample was sent to, while others were."""
@@ -465,6 +491,33 @@ def _zero(
     return lock("zeroed", place, evidence, 0.0, opens=opens, backward=behind, layers=layers)
 
 
+# --- positions that have become the same
+
+
+def _collapsed(network: _Network) -> Iterator[Lock]:
+    """Yield the layers that are the first to see equal positions, side by side as one."""
+    same = [name for name in network.layers if network.collapsed(name)]
+    starts: dict[tuple[str, ...], list[str]] = {}
+    for name in same:
+        if network.upstream(name).isdisjoint(same):
+            starts.setdefault(network.layers[name].parents, []).append(name)
+    for place, *others in starts.values():
+        after = {*others}.union(*(network.downstream(name) for name in (place, *others)))
+        entry = next(s for n in network.layers if (s := network.layers[n].spread) is not None)
+        spread = network.layers[place].spread or 0.0
+        evidence = f"positions differ by {spread:.3g} of the norm, {entry:.3g} at the entry"
+        forward = tuple(name for name in same if name in after)
+        yield lock("collapsed", place, evidence, spread, forward=forward)
+
+
+def _with_scores(network: _Network, root: Lock, fading: list[str]) -> Lock:
+    """`root` with the queries and keys whose gradient fades as positions become the same."""
+    behind, after = network.upstream(root.place), {*root.forward}
+    backward = tuple(n for n in fading if n in network.scoring & behind)
+    after |= {n for n in network.layers if network.blind(n) and not network.learns(n, fading)}
+    return replace(root, backward=backward, forward=tuple(n for n in network.layers if n in after))
+
+
 # --- what nothing picks
 
 
@@ -536,7 +589,8 @@ def _unexplained(network: _Network, names: list[str], roots: list[Lock]) -> list
         n
         for n in names
         if not network.starved(n) and n not in blockers and not _nearest(network, n, blockers)
-    ]
+        and not network.blind(n)
+    ]  # fmt: skip
 
 
 def _no_signal(network: _Network, roots: list[Lock]) -> list[Lock]:
@@ -613,6 +667,9 @@ def _slow(record: ParameterRecord, bound: float) -> bool:
 def _vanishing(network: _Network, roots: list[Lock]) -> list[Lock]:
     """`roots` and the vanishing gradients, each under the root that explains it."""
     fading = _fading(network)
+    roots = [_with_scores(network, r, fading) if r.kind == "collapsed" else r for r in roots]
+    told = {n for r in roots if r.kind == "collapsed" for n in (*r.backward, r.place, *r.forward)}
+    fading = [name for name in fading if name not in told]
     strong = {
         r.place: r
         for r in roots

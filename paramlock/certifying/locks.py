@@ -7,7 +7,8 @@ before it, towards the loss, outputs stop depending on the data (`forward`). Con
 listed under their origin and are no locks of their own.
 
 Sources: the gradient that decays with depth: Bengio, Simard & Frasconi 1994; Glorot & Bengio 2010.
-Dead units: Lu, Shin, Su & Karniadakis 2020. What opens which lock was measured for this course.
+Dead units: Lu, Shin, Su & Karniadakis 2020. Positions that collapse: Dong, Cordonnier & Loukas
+2021. What opens which lock was measured for this course.
 """
 
 from __future__ import annotations
@@ -139,6 +140,15 @@ _ROWS = (
         "range of the output over the data",
         "yes, if a gradient reaches their incoming weights",
         "re-initialise the incoming weights",
+    ),
+    Kind(
+        "collapsed", *look("collapsed"),
+        "the positions of a sequence have become the same, and what tells them apart is gone",
+        "attention without a way round it: each layer averages, and differences shrink ever faster",
+        "spread over the positions against the norm, below 1e-6",
+        "hardly: where all positions are the same, queries and keys get no gradient",
+        "residual connections around attention; layers that act on each position alone, between, "
+        "slow it down",
     ),
     Kind(
         "unused", *look("unused"),

@@ -8,7 +8,7 @@ the incoming weights of its *units*. Norms are Euclidean, over all entries of a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ ACTIVATIONS = SATURABLE | _HARD | _LEAKY
 # A row of attention, the weights of one query, is as flat as its largest weight p says: p (1 - p).
 EVEN = 0.25  # that where no key has more than half
 MASKED = 9000.0  # a score this far below the best of its row is masked, not merely low
+SAME = 1e-6  # positions whose spread against the norm is below that are equal but for rounding
 NEARLY = 0.95  # share of its rows from which on a head is saturated: ties come by chance
 
 
@@ -142,6 +143,9 @@ class LayerRecord:
     `rows`: name of the parameter whose rows are its units (in Flax the entries of the last axis),
     so that they can be written one by one; empty where there is none. `routed`: whether an index
     that the network computed decides which samples it gets, or whether its output counts.
+    `spread`: of outputs (sample, position, feature), the norm of what sets a sample's positions
+    apart from their mean, over the norm of all; `None` where there are no positions, or only copies
+    of a pooled value.
     """
 
     name: str
@@ -154,6 +158,7 @@ class LayerRecord:
     nonfinite: int = 0  # values that are not finite in its output
     rows: str = ""
     routed: bool = False
+    spread: float | None = None
 
 
 @dataclass
@@ -210,7 +215,8 @@ class Tag(NamedTuple):
     `layers` that last touched it, in order of call; `data`: whether it depends on the input
     (a mask times a weight does not); `unit_axis` counts from the end. `rows`: of a softmax
     that may turn out to be attention, once a product mixes values by it. `routed`: whether a
-    choice that the network computed had a say in it.
+    choice that the network computed had a say in it. `pooled`: whether positions were taken
+    together on the way to it.
     """
 
     layers: tuple[str, ...]
@@ -218,6 +224,21 @@ class Tag(NamedTuple):
     unit_axis: int
     rows: Any = None
     routed: bool = False
+    pooled: bool = False
+
+
+def pools(before: Iterable[Sequence[int]], after: Sequence[int]) -> bool:
+    """Whether an operation on arrays of the shapes `before` takes positions together.
+
+    Positions lie along the second axis of three or more; one that is left has none any more.
+    """
+    largest = max(before, key=math.prod)
+    fewer = math.prod(after) < math.prod(largest)
+    if len(largest) < 3:
+        return False
+    if len(after) < 3:
+        return fewer or tuple(after[:1]) == tuple(largest[:1])
+    return fewer and after[1] == 1 < largest[1]
 
 
 class Picks:
@@ -265,6 +286,7 @@ class Lineage:
         flows = any(tag.data for tag in tags)
         axis = next((tag.unit_axis for tag in tags if tag.data), -1)
         routed = flows and all(tag.routed for tag in tags if tag.data)
+        pooled = flows and all(tag.pooled for tag in tags if tag.data)
         if not flows:
             return Tag(tuple(weights), False, -1) if weights else None
         for name in weights:
@@ -273,7 +295,8 @@ class Lineage:
             sources.update(dict.fromkeys(source for source in data if source not in weights))
         if routed:
             self.routed.update(weights)
-        return Tag(tuple(weights) if weights else self._sorted(data), True, axis, routed=routed)
+        last = tuple(weights) if weights else self._sorted(data)
+        return Tag(last, True, axis, routed=routed, pooled=pooled)
 
     def route(self, tags: Iterable[Tag]) -> None:
         """Note that a choice of the network selects from values with `tags`."""

@@ -15,8 +15,8 @@ What is meant, whatever the chapter, in the colour of the same name (`COLOURS["d
     loss        what training lowers
 
 The other kinds of locks have theirs too: batchnorm, unreached, idle, rounding, constant, zeroed,
-no_signal, nonfinite, emptied, unused. Every lock has a letter beside its colour, so that nothing is
-said by colour alone; `ink_on` says in which ink.
+no_signal, nonfinite, emptied, unused, collapsed. Every lock has a letter beside its colour, so that
+nothing is said by colour alone; `ink_on` says in which ink.
 
 What is no meaning of its own gets a style instead, to be unpacked into a plot: `THEORY` for closed
 forms, `CHANCE` for guessing, and `ARMS` for the sides of a comparison that stand for nothing above
@@ -54,6 +54,7 @@ MEANINGS = {
     "unreached": Meaning("U", "#8C8C8C", "no path leads here from the loss"),
     "idle": Meaning("I", "#BFBFBF", "the optimizer makes no use of the gradient"),
     "rounding": Meaning("R", "#CC9966", "steps below the weights' resolution"),
+    "collapsed": Meaning("T", "#EE6677", "all positions have become the same"),
     "unused": Meaning("K", "#8899DD", "codes or experts that nothing picks"),
     "constant": Meaning("C", "#A65628", "the same output for all data"),
     "zeroed": Meaning("Z", "#F0E442", "all weights are zero"),

@@ -237,6 +237,7 @@ KEYS: dict[str, Key] = {
         prevents="BatchNorm or residual connections, an initialisation made for the activation",
         trials=("vanishing",),
     ),
+    "collapsed": Key(prevents="residual connections around each layer of attention"),
     "unreached": Key(),
     "rounding": Key(),
     "no_signal": Key(),

@@ -663,6 +663,32 @@ def expert_that_no_sample_is_sent_to():
     return Patient(Experts(in_parts, shut=[2]), vectors())
 
 
+class Tower(nn.Module):
+    """Four layers of attention, with a way round each of them or without."""
+
+    def __init__(self, skips):
+        super().__init__()
+        self.embed, self.head, self.skips = nn.Linear(8, 16), nn.Linear(16, 3), skips
+        self.blocks = nn.ModuleList(
+            nn.MultiheadAttention(16, 2, batch_first=True) for _ in range(4)
+        )
+
+    def forward(self, x):
+        x = self.embed(x)
+        for block in self.blocks:
+            mixed = block(x, x, x, need_weights=False)[0]
+            x = x + mixed if self.skips else mixed
+        return self.head(x.mean(1))
+
+
+@sick(
+    {"blocks.2": "collapsed"},
+    forward=("blocks.2.out_proj", "blocks.3", "blocks.3.out_proj"),
+)
+def attention_and_nothing_else():
+    return Patient(Tower(skips=False), series())
+
+
 # --- not finite
 
 
@@ -802,6 +828,29 @@ def words_left_out():
 
     tokens = torch.randint(0, 11, (SAMPLES, 5))
     return Patient(Guesses(), (tokens, tokens[:, 0]))
+
+
+@healthy
+def attention_with_a_way_round():
+    return Patient(Tower(skips=True), series())
+
+
+@healthy
+def pooled_and_copied_to_all_positions():
+    """What was pooled is the same at all positions by design; so is a class token's output."""
+
+    class Copied(Encoder):
+        def __init__(self):
+            super().__init__(True)
+            self.again, self.token = nn.Linear(16, 16), nn.Linear(16, 16)
+
+        def forward(self, x):
+            x = self.encoder(self.embed(x) + self.place)
+            mean = x.mean(1, keepdim=True).expand(-1, 6, -1)
+            token = x[:, 0].unsqueeze(1).repeat(1, 6, 1)
+            return self.head((torch.tanh(self.again(mean)) + self.token(token)).mean(1))
+
+    return Patient(Copied(), series())
 
 
 @healthy

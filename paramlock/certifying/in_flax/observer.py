@@ -38,6 +38,7 @@ class Observer:
         self.picks = Picks()
         self._sites: dict[tuple[str, str, int], Site] = {}
         self._ranges: dict[tuple[str, str, int], Range] = defaultdict(Range)
+        self._spreads: dict[tuple[str, int], Any] = defaultdict(lambda: np.zeros(2))
         self._beside: dict[tuple[str, str, int], tuple[str, ...]] = {}
         self.unseen: dict[str, None] = {}
 
@@ -66,7 +67,8 @@ class Observer:
             self._beside |= seen.beside
             self._looked_up[key] = seen.picks
             self.unseen |= seen.unseen
-            return statistics, {"sites": seen.sites, "ranges": seen.ranges}
+            noted = {"sites": seen.sites, "ranges": seen.ranges, "spreads": seen.spreads}
+            return statistics, noted
 
         return jax.jit(replayed)
 
@@ -81,6 +83,10 @@ class Observer:
                 self._sites.setdefault(key, Site(self._delta)).add(*map(np.asarray, numbers))
         for key, (low, high, bad, samples) in seen["ranges"].items():
             self._ranges[key].add(np.asarray(low), np.asarray(high), int(bad), int(samples))
+
+        for layer, calls in seen["spreads"].items():
+            for call, norms in enumerate(calls):
+                self._spreads[layer, call] = np.hypot(self._spreads[layer, call], norms)
 
     def site_records(self) -> list[SiteRecord]:
         """What the activations did."""
@@ -115,7 +121,13 @@ class Observer:
             bool(inputs) and all(r.all_constant() for r in inputs),
             sum(r.nonfinite for r in outputs),
             routed=name in self.lineage.routed,
+            spread=self._spread(name),
         )
+
+    def _spread(self, name: str) -> float | None:
+        """The largest spread of positions in what a layer made, call by call."""
+        norms = [norms for (layer, _), norms in self._spreads.items() if layer == name]
+        return max((float(apart / whole) for apart, whole in norms if whole), default=None)
 
 
 class _Outputs(Replay):

@@ -23,7 +23,7 @@ import numpy as np
 from jax.api_util import debug_info
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
-from paramlock.certifying.records import ACTIVATIONS, EVEN, INPUT, MASKED, Lineage, Tag
+from paramlock.certifying.records import ACTIVATIONS, EVEN, INPUT, MASKED, Lineage, Tag, pools
 
 SAME = {"soft_sign": "softsign", "hard_silu": "hardswish", "logistic": "sigmoid"}
 NAMED = ACTIVATIONS | SAME.keys()
@@ -45,12 +45,14 @@ class Seen:
     layer, part and call, the least and the greatest value, how many were not finite, the samples.
     `beside`: other layers that feed a site. `picks`: tables that were looked up, by layer and
     number of rows, with the choice that did it, or `None` where the data did.
+    `spreads`: by layer, for each call, the norms of what sets positions apart, and of all.
     """
 
     sites: dict[tuple[str, str, int], list[Any]] = field(default_factory=dict)
     ranges: dict[tuple[str, str, int], list[Any]] = field(default_factory=dict)
     beside: dict[tuple[str, str, int], tuple[str, ...]] = field(default_factory=dict)
     unseen: dict[str, None] = field(default_factory=dict)
+    spreads: dict[str, list[Any]] = field(default_factory=dict)
     picks: list[tuple[str, int, tuple[Any, int] | None]] = field(default_factory=list)
 
 
@@ -110,6 +112,10 @@ class Replay:
         tags = [t for v in equation.invars if (t := _tag(known, v)) is not None]
         tag = self._lineage.combine((), tags)
         outputs = _bind(equation, [_value(env, v) for v in equation.invars])
+        if tag is not None and tag.data:
+            flowing = [v for v in equation.invars if (t := _tag(known, v)) is not None and t.data]
+            together = pools([v.aval.shape for v in flowing], equation.outvars[0].aval.shape)
+            tag = tag._replace(pooled=tag.pooled or together)
         env.update(zip(equation.outvars, outputs, strict=True))
         known.update(dict.fromkeys(equation.outvars, tag))
         if tag is None or not tag.data or all(t.data for t in tags):
@@ -117,6 +123,8 @@ class Replay:
         source = next(v for v in equation.invars if (t := _tag(known, v)) is not None and t.data)
         for layer in tag.layers:
             self._range(layer, "output", outputs[-1])
+            if not tag.pooled:
+                self._spread(layer, outputs[-1])
             self._range(layer, "input", _value(env, source))
 
     # --- loops
@@ -286,6 +294,18 @@ class Replay:
         bad = (~jnp.isfinite(value)).sum()
         found = [value.min(0), value.max(0), bad, jnp.asarray(self._samples)]
         self._seen.ranges[(layer, part, call)] = found
+
+
+    def _spread(self, layer: str, value: Any) -> None:
+        """Note how far positions are apart in an output (sample, position, feature)."""
+        sequence = jnp.ndim(value) == 3 and value.shape[0] == self._samples and value.shape[1] > 1
+        if not sequence or not jnp.issubdtype(value.dtype, jnp.floating):
+            return
+        value = value.astype(jnp.promote_types(value.dtype, jnp.float32))
+        away = value - value[:, :1]  # equal positions give 0, which their mean may not
+        apart = away - away.mean(1, keepdims=True)
+        norms = [jnp.linalg.norm(part.ravel()) for part in (apart, value)]
+        self._seen.spreads.setdefault(layer, []).append(norms)
 
 
 def _chosen(tag: Tag) -> bool:

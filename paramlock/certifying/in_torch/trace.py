@@ -27,7 +27,13 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from paramlock.certifying.in_torch import attention as torch_attention
 from paramlock.certifying.in_torch import gates as torch_gates
-from paramlock.certifying.in_torch.counts import FROM_OUTPUT, Range, Site, site_record
+from paramlock.certifying.in_torch.counts import (
+    FROM_OUTPUT,
+    Range,
+    Site,
+    Spread,
+    site_record,
+)
 from paramlock.certifying.records import (
     ACTIVATIONS,
     INPUT,
@@ -37,8 +43,9 @@ from paramlock.certifying.records import (
     Picks,
     SiteRecord,
     Tag,
+    pools,
 )
-from paramlock.models.batches import call
+from paramlock.models.batches import call, samples_in
 from paramlock.models.in_torch import layer_of, parameter_names, tensors_in, unit_axis
 
 CONVOLUTIONS = {f"conv{'_transpose' * t}{d}d": -d - 1 for d in (1, 2, 3) for t in (False, True)}
@@ -75,6 +82,8 @@ class Tracer(TorchFunctionMode):
         self._sites: dict[tuple[str, str, int], Site] = {}
         self._outputs: dict[tuple[str, int], Range] = {}
         self._inputs: dict[tuple[str, int], Range] = {}
+        self._spreads: dict[tuple[str, int], Spread] = {}
+        self._samples = 0
         self._calls: dict[str, int] = defaultdict(int)
         self._gates: Any = (
             WeakIdKeyDictionary()
@@ -89,6 +98,7 @@ class Tracer(TorchFunctionMode):
         self._tags, self._gates = WeakIdKeyDictionary(), WeakIdKeyDictionary()
         self._choices = WeakIdKeyDictionary()
         self._calls.clear()
+        self._samples = 0 if self._light else samples_in(inputs)
         for tensor in tensors_in(inputs):
             self._tags[tensor] = Tag((), True, -1)
 
@@ -175,6 +185,9 @@ class Tracer(TorchFunctionMode):
         tag = self._attention(name, args, kwargs, tag, tags) if self._replay else tag
         if self._choices and tag.data and any(t in self._choices for t in tensors):
             tag = tag._replace(routed=True)
+        if tag.data and not self._light:
+            shapes = [t.shape for t in tensors if (x := self._tags.get(t)) is not None and x.data]
+            tag = tag._replace(pooled=tag.pooled or pools(shapes, output.shape))
         function = _function(name, kwargs)
         if function in ACTIVATIONS and tag.data and source is not None:
             fed_by = self._tags[source]
@@ -251,12 +264,24 @@ class Tracer(TorchFunctionMode):
             self._site(tag, function, FROM_OUTPUT[function](output.detach()), output)
         if self._light:
             return
+        if name == "multi_head_attention_forward" and output.ndim == 3:  # its samples come second
+            output = output.transpose(0, 1)
+            source = source if source is None or source.ndim < 3 else source.transpose(0, 1)
         for layer in tag.layers:
             key = (layer, self._calls[layer])
             self._calls[layer] += 1
             self._outputs.setdefault(key, Range()).add(output.detach(), tag.unit_axis)
+            self._spread(key, tag, output.detach())
             if source is not None:
                 self._inputs.setdefault(key, Range()).add(source.detach(), -1)
+
+    def _spread(self, key: tuple[str, int], tag: Tag, output: Tensor) -> None:
+        """Measure how far positions are apart in an output (sample, position, feature)."""
+        if tag.pooled or output.ndim != 3 or len(output) != self._samples:
+            return
+        axis = 1 if tag.unit_axis == -1 else 2
+        if output.shape[axis] > 1 and output.numel() and output.is_floating_point():
+            self._spreads.setdefault(key, Spread()).add(output, axis)
 
     def note_functions(self, outputs: Any) -> None:
         """Note derivatives that the model's author wrote by hand: they may be zero anywhere."""
@@ -286,6 +311,7 @@ class Tracer(TorchFunctionMode):
     def _layer_record(self, name: str, called: bool) -> LayerRecord:
         outputs = [r for (layer, _), r in self._outputs.items() if layer == name]
         inputs = [r for (layer, _), r in self._inputs.items() if layer == name]
+        spreads = [s.share() for (layer, _), s in self._spreads.items() if layer == name]
         same_width = {len(r.varies) for r in outputs if r.varies is not None}
         constant = _common([r.constant() for r in outputs]) if len(same_width) == 1 else ()
         module = self._modules.get(name)
@@ -300,6 +326,7 @@ class Tracer(TorchFunctionMode):
             sum(r.nonfinite for r in outputs),
             "" if unit_axis(module) is None else f"{name}.weight".removeprefix("."),
             name in self.lineage.routed,
+            max((s for s in spreads if s is not None), default=None),
         )
 
 

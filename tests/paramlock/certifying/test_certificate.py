@@ -533,6 +533,24 @@ def test_a_codebook_multiplied_by_one_hot_rows_is_looked_up():
     assert (lock.kind, lock.place, lock.units) == ("unused", "codes", tuple(range(12)))
 
 
+def test_the_spread_of_positions_is_that_of_its_formula():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(8, 5, 1), nn.Flatten(), nn.Linear(30, 3))
+    x, y = torch.randn(32, 8, 6), torch.arange(32) % 3
+    value = model[0](x)  # positions lie along the last axis here
+    apart = (value - value.mean(2, keepdim=True)).norm() / value.norm()
+    for data in ((x, y), [(x[:20], y[:20]), (x[20:], y[20:])]):
+        conv, head = certificate(model, data, F.cross_entropy).measurement.layers
+        assert conv.spread == pytest.approx(apart.item(), rel=1e-5) and head.spread is None
+
+
+def test_without_a_way_round_the_spread_falls_ever_faster():
+    torch.manual_seed(0)
+    layers = certificate(zoo.Tower(False), zoo.series(), F.cross_entropy).measurement.layers
+    embed, *blocks = [layer.spread for layer in layers if not layer.name.endswith("_proj")][:4]
+    assert 1 > embed > blocks[0] > 100 * blocks[1] > 1000 * blocks[2]
+
+
 def test_tied_weights_count_once():
     case = next(c for c in zoo.HEALTHY if c.name == "tied_weights")
     records = examine(case).measurement.parameters

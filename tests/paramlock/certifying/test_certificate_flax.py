@@ -352,6 +352,38 @@ def test_linen_without_variables_and_unknown_optimizers_are_refused():
         certificate(Linen(), (X, Y), cross_entropy, params=weights)
 
 
+# --- positions of a sequence
+
+
+class Tower(linen.Module):
+    """Six layers of attention, with a way round each of them or without."""
+
+    skips: bool
+
+    @linen.compact
+    def __call__(self, x):
+        for i in range(6):
+            mixed = linen.MultiHeadDotProductAttention(2, name=f"at{i}")(x)
+            x = x + mixed if self.skips else mixed
+        return linen.Dense(3, name="head")(x.mean(1))
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_attention_alone_makes_all_positions_the_same(skips):
+    x = jnp.asarray(RNG.normal(size=(32, 6, 8)), jnp.float32)
+    weights = variables(Tower(skips), x)
+    certified = certificate(Tower(skips), (x, Y[:32]), cross_entropy, params=weights)
+    spreads = {la.name: la.spread for la in certified.measurement.layers if la.spread is not None}
+    assert list(spreads) == [f"at{i}.out" for i in range(6)] and spreads["at0.out"] > 0.1
+    if skips:
+        assert not certified.locks and min(spreads.values()) > 0.01
+    else:
+        (lock,) = certified.locks
+        same = [name for name, spread in spreads.items() if spread < 1e-6]
+        assert (lock.kind, lock.place) == ("collapsed", same[0]) and 1 < len(same) < 6
+        assert [name for name in lock.forward if name in spreads] == same[1:]
+
+
 # --- what the network chooses itself
 
 
