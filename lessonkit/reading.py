@@ -29,6 +29,7 @@ LESSONS = {
     "unused": "lessons/08_unlocking",
     "zeroed": "lessons/08_unlocking",
     "vanishing": "lessons/01_gradient_vanishing",
+    "heavy": "lessons/08_unlocking",
     "no_signal": "lessons/07_lock_cascades",
     "nonfinite": "lessons/01_gradient_vanishing",
 }

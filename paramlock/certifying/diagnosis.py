@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 
@@ -29,6 +30,7 @@ from paramlock.models.numbers import ratio, total
 HALF_PRECISION = frozenset({"float16", "bfloat16"})
 MOSTLY = 0.5  # a share from which on a layer, and not only some of its entries, is called locked
 LEAST_MASKED = 0.01  # a smaller share of zeros is chance or padding
+ACROSS = 1e-3  # cosine below which a gradient lies at right angles to a weight
 CHANCE = 2.0  # codes without a pick are locked from so many times on what even use leaves out
 
 
@@ -42,7 +44,7 @@ def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
         roots += [*_unused(network, roots), *_collapsed(network)]
         roots += _no_signal(network, roots)
         found += _vanishing(network, [_with_consequences(network, r, roots) for r in roots])
-        found += [*_idle(network), *_rounding(network)]
+        found += [*_heavy(network), *_idle(network), *_rounding(network)]
     else:
         found.append(void)
     return sorted(found, key=lambda lock: (lock.kind != "nonfinite", network.position(lock)))
@@ -104,6 +106,19 @@ class _Network:
         weights = self.weights(layer) if layer in self.layers else []
         held = all(p.masked == 1 and not p.regrown for p in weights)
         return bool(weights) and held and self.layers[layer].called
+
+    def turn(self, layer: str) -> float | None:
+        """How far the next step turns the weights of a layer; `None` where that is unknown."""
+        records = [p for p in self.weights(layer) if p.trainable and p.turn is not None]
+        if not records:
+            return None
+        return total((p.turn or 0.0) * p.norm for p in records) / total(p.norm for p in records)
+
+    def scale_free(self, layer: str) -> bool:
+        """Whether a norm layer takes the scale of a layer's weights away."""
+        normed = any("Norm" in self.layers[name].kind for name in self.children[layer])
+        weights = self.weights(layer)
+        return normed and all(p.along is not None and p.along < ACROSS for p in weights)
 
     def upstream(self, layer: str) -> set[str]:
         """All layers that feed `layer`, directly or not."""
@@ -669,7 +684,7 @@ def _vanishing(network: _Network, roots: list[Lock]) -> list[Lock]:
     fading = _fading(network)
     roots = [_with_scores(network, r, fading) if r.kind == "collapsed" else r for r in roots]
     told = {n for r in roots if r.kind == "collapsed" for n in (*r.backward, r.place, *r.forward)}
-    fading = [name for name in fading if name not in told]
+    fading = [name for name in fading if name not in told | _too_heavy(network).keys()]
     strong = {
         r.place: r
         for r in roots
@@ -709,6 +724,25 @@ def _fades(network: _Network, name: str, fading: list[str]) -> Lock:
     if update is not None:
         evidence += f", {network.measured.optimizer} moves it by {update:.3g} of its norm"
     return lock("vanishing", name, evidence, share, backward=behind)
+
+
+def _too_heavy(network: _Network) -> dict[str, tuple[float, float]]:
+    """{layer too heavy to turn: by how much it turns, and the median of the others}."""
+    turns = {name: t for name in network.layers if (t := network.turn(name)) is not None}
+    found = {}
+    for name in filter(network.scale_free, turns):
+        others = [turn for other, turn in turns.items() if other != name and turn]
+        usual = statistics.median(others) if others else 0.0
+        slow = turns[name] < network.epsilon * usual
+        if slow and not _held_back(network, network.learning(name)):
+            found[name] = turns[name], usual
+    return found
+
+
+def _heavy(network: _Network) -> Iterator[Lock]:
+    for name, (turn, usual) in _too_heavy(network).items():
+        evidence = f"the next step turns it by {turn:.3g}, other layers by {usual:.3g}"
+        yield lock("heavy", name, evidence, turn)
 
 
 def _idle(network: _Network) -> Iterator[Lock]:

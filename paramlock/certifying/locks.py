@@ -8,7 +8,8 @@ listed under their origin and are no locks of their own.
 
 Sources: the gradient that decays with depth: Bengio, Simard & Frasconi 1994; Glorot & Bengio 2010.
 Dead units: Lu, Shin, Su & Karniadakis 2020. Positions that collapse: Dong, Cordonnier & Loukas
-2021. What opens which lock was measured for this course.
+2021. Weights before a norm layer: van Laarhoven 2017. What opens which lock was measured for this
+course.
 """
 
 from __future__ import annotations
@@ -176,6 +177,15 @@ _ROWS = (
         "BatchNorm or residual connections, or an initialisation made for the activation (He for "
         "ReLU, Glorot for tanh); an optimizer that divides by the gradient's scale, such as Adam, "
         "moves the layer nevertheless",
+    ),
+    Kind(
+        "heavy", *look("heavy"),
+        "weights before a norm layer, too large for a step to turn: their size counts for nothing, "
+        "and the gradient falls as it grows",
+        "a large start, or growth: each step along such a gradient makes the weights longer",
+        "gradient at right angles to the weights, and angle of the next step against other layers",
+        "slowly, where weight decay makes them smaller; else hardly",
+        "weight decay, or smaller weights: the norm layer takes their scale away in any case",
     ),
     Kind(
         "no_signal", *look("no_signal"),

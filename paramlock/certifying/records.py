@@ -79,6 +79,8 @@ class ParameterRecord:
     `fisher`: sum of its Fisher diagonal, where one was given.
     `picks`: how often one of its rows was looked up by an index that the network had computed, as
     in a codebook; `unpicked`: the rows that have no gradient then.
+    `along`: cosine between a weight matrix and its gradient, without sign; `turn`: tangent of the
+    angle by which the next step turns the matrix. Both `None` without an optimizer.
     """
 
     name: str
@@ -102,6 +104,8 @@ class ParameterRecord:
     locked: bool = False
     picks: int = 0
     unpicked: tuple[int, ...] = ()
+    along: float | None = None
+    turn: float | None = None
 
     @property
     def size(self) -> int:

@@ -225,6 +225,18 @@ KEYS: dict[str, Key] = {
         prevents="initialisation and inputs of unit size",
         trials=("saturated",),
     ),
+    "heavy": Key(
+        _of_units(
+            'paramlock.torch.rescale_units(model, certificate, inputs, kinds=["heavy"], {places}, '
+            "optimizer=optimizer)"
+        ),
+        _of_units(
+            "paramlock.flax.rescale_units(model, certificate, inputs, params=params, "
+            'kinds=["heavy"], {places}, state=state)'
+        ),
+        by_hand="make the weight smaller, by one factor for all of it",
+        prevents="weight decay on all weights before a norm layer",
+    ),
     "constant": Key(*_reinitialise("constant"), by_hand=_ANEW),
     "zeroed": Key(*_reinitialise("zeroed"), by_hand=_ANEW),
     "unused": Key(

@@ -500,6 +500,15 @@ def vanishing_sigmoids():
     return Patient(model, vectors(), optimizer=torch.optim.SGD(model.parameters(), 0.1))
 
 
+@sick({"0": "heavy"})
+def too_heavy_to_turn():
+    """Behind the norm layer its scale counts for nothing: outputs are those of the healthy net."""
+    model = convolutional()
+    fill(model[3].bias, 0.3)
+    scale(model[0], 300)
+    return Patient(model, images(), optimizer=torch.optim.SGD(model.parameters(), 0.1))
+
+
 # --- pruned
 
 

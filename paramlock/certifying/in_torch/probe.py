@@ -284,6 +284,8 @@ def _measure_update(
 def _compare(record: ParameterRecord, old: Tensor, new: Tensor, gradient: Tensor | None) -> None:
     wide = torch.promote_types(old.dtype, torch.float32)
     record.update = norm(new.to(wide) - old.to(wide))
+    if gradient is not None and old.ndim > 1 and record.norm and record.gradient:
+        record.along, record.turn = _directions(old, new, gradient)
     moved = new != old
     if record.masked and gradient is not None:
         held = (gradient == 0) & (old == 0)
@@ -291,6 +293,14 @@ def _compare(record: ParameterRecord, old: Tensor, new: Tensor, gradient: Tensor
     if gradient is not None:
         pulled = gradient != 0
         record.stuck = float((pulled & ~moved).sum()) / max(int(pulled.sum()), 1)
+
+
+def _directions(old: Tensor, new: Tensor, gradient: Tensor) -> tuple[float, float]:
+    """How far a gradient points along a weight, and how far a step turns it: see the record."""
+    weight, step, pull = (t.double().flatten() for t in (old, new, gradient))
+    size, step = weight.norm(), step - weight
+    aside = step - (step @ weight / size**2) * weight
+    return float((pull @ weight).abs() / (size * pull.norm())), float(aside.norm() / size)
 
 
 def _step_on_copies(

@@ -551,6 +551,25 @@ def test_without_a_way_round_the_spread_falls_ever_faster():
     assert 1 > embed > blocks[0] > 100 * blocks[1] > 1000 * blocks[2]
 
 
+@pytest.mark.parametrize(
+    ("make", "rate", "power"), [(torch.optim.SGD, 1.0, 2), (torch.optim.Adam, 0.01, 1)]
+)
+def test_under_a_norm_layer_a_step_turns_the_less_the_heavier_the_weight(make, rate, power):
+    """By gradient descent with the square of the scale, by Adam with the scale."""
+    turns = {}
+    for factor in (1, 10, 100):
+        torch.manual_seed(0)
+        model = zoo.convolutional()
+        zoo.scale(model[0], factor)
+        optimizer = make(model.parameters(), rate)
+        found = certificate(model, zoo.images(), F.cross_entropy, optimizer=optimizer)
+        weight = found.measurement.parameters[0]
+        assert weight.name == "0.weight" and weight.along < 1e-3
+        turns[factor] = weight.turn
+    assert turns[1] / turns[10] == pytest.approx(10**power, rel=0.1)
+    assert turns[10] / turns[100] == pytest.approx(10**power, rel=0.1)
+
+
 def test_tied_weights_count_once():
     case = next(c for c in zoo.HEALTHY if c.name == "tied_weights")
     records = examine(case).measurement.parameters

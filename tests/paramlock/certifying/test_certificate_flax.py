@@ -219,6 +219,14 @@ def test_a_healthy_model_has_no_lock_and_stays_as_it_was():
     assert all(a is b or jnp.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+def test_a_weight_too_heavy_to_turn_is_found_behind_its_norm():
+    model = Normed()
+    model.first.kernel[...] = model.first.kernel[...] * 1e4
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+    (lock,) = certificate(model, (X, Y), cross_entropy, optimizer=optimizer).locks
+    assert (lock.kind, lock.place, lock.backward) == ("heavy", "first", ())
+
+
 class Series(linen.Module):
     """Convolution with a norm, attention with a shortcut, recurrence."""
 
