@@ -116,9 +116,14 @@ class _Network:
 
     def scale_free(self, layer: str) -> bool:
         """Whether a norm layer takes the scale of a layer's weights away."""
-        normed = any("Norm" in self.layers[name].kind for name in self.children[layer])
         weights = self.weights(layer)
-        return normed and all(p.along is not None and p.along < ACROSS for p in weights)
+        across = all(p.along is not None and p.along < ACROSS for p in weights)
+        return across and any(map(self.normalises, self.children[layer]))
+
+    def normalises(self, layer: str) -> bool:
+        """Whether a layer is a norm layer: by its class, or in linen by its scale."""
+        leaves = {p.name.rpartition(".")[2] for p in self.parameters[layer]}
+        return "Norm" in self.layers[layer].kind or ("scale" in leaves and "kernel" not in leaves)
 
     def upstream(self, layer: str) -> set[str]:
         """All layers that feed `layer`, directly or not."""
