@@ -30,6 +30,7 @@ LESSONS = {
     "zeroed": "lessons/08_unlocking",
     "vanishing": "lessons/01_gradient_vanishing",
     "heavy": "lessons/08_unlocking",
+    "inactive": "lessons/07_lock_cascades",
     "no_signal": "lessons/07_lock_cascades",
     "nonfinite": "lessons/01_gradient_vanishing",
 }

@@ -8,8 +8,8 @@ listed under their origin and are no locks of their own.
 
 Sources: the gradient that decays with depth: Bengio, Simard & Frasconi 1994; Glorot & Bengio 2010.
 Dead units: Lu, Shin, Su & Karniadakis 2020. Positions that collapse: Dong, Cordonnier & Loukas
-2021. Weights before a norm layer: van Laarhoven 2017. What opens which lock was measured for this
-course.
+2021. Weights before a norm layer: van Laarhoven 2017. Latents at their prior: Lucas, Tucker,
+Grosse & Norouzi 2019. What opens which lock was measured for this course.
 """
 
 from __future__ import annotations
@@ -188,6 +188,14 @@ _ROWS = (
         "weight decay, or smaller weights: the norm layer takes their scale away in any case",
     ),
     Kind(
+        "inactive", *look("inactive"),
+        "latents that the loss holds at their prior, so they carry nothing (posterior collapse)",
+        "a prior that costs more than a latent is worth: its share of the data is below the noise",
+        "KL divergence from the prior, latent by latent, near zero: yours to measure",
+        "not while the loss stays: a gradient is there, and pulls them back",
+        "a smaller variance of the decoder, or less weight on the KL term (annealed, free bits)",
+    ),
+    Kind(
         "no_signal", *look("no_signal"),
         "the gradient that arrives is exactly zero",
         "a loss that is flat at this point",
@@ -207,6 +215,9 @@ _ROWS = (
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ROWS}
+"""{name: the row}. A certificate looks for each of them but `inactive`: the loss is a function that
+it cannot look into, and a latent at its prior has a gradient like any other.
+"""
 
 OF_DATA = "change the data, or what is done to them before the first layer: no weight makes them"
 

@@ -15,8 +15,8 @@ What is meant, whatever the chapter, in the colour of the same name (`COLOURS["d
     loss        what training lowers
 
 The other kinds of locks have theirs too: batchnorm, unreached, idle, rounding, constant, zeroed,
-no_signal, nonfinite, emptied, unused, collapsed, heavy. Every lock has a letter beside its colour,
-so that nothing is said by colour alone; `ink_on` says in which ink.
+no_signal, nonfinite, emptied, unused, collapsed, heavy, inactive. Every lock has a letter beside
+its colour, so that nothing is said by colour alone; `ink_on` says in which ink.
 
 What is no meaning of its own gets a style instead, to be unpacked into a plot: `THEORY` for closed
 forms, `CHANCE` for guessing, and `ARMS` for the sides of a comparison that stand for nothing above
@@ -57,6 +57,7 @@ MEANINGS = {
     "collapsed": Meaning("T", "#EE6677", "all positions have become the same"),
     "unused": Meaning("K", "#8899DD", "codes or experts that nothing picks"),
     "heavy": Meaning("W", "#661100", "too large for a step to turn"),
+    "inactive": Meaning("L", "#004466", "latents that the loss holds at the prior"),
     "constant": Meaning("C", "#A65628", "the same output for all data"),
     "zeroed": Meaning("Z", "#F0E442", "all weights are zero"),
     "no_signal": Meaning("N", "#595959", "the gradient that arrives is zero"),

@@ -250,6 +250,7 @@ KEYS: dict[str, Key] = {
         trials=("vanishing",),
     ),
     "collapsed": Key(prevents="residual connections around each layer of attention"),
+    "inactive": Key(prevents="a weight on the KL term that starts at zero and rises"),
     "unreached": Key(),
     "rounding": Key(),
     "no_signal": Key(),

@@ -197,7 +197,7 @@ def test_the_whole_model_is_a_place_of_its_own():
 def test_the_zoo_is_large_enough():
     assert len(zoo.SICK) >= 24 and len(zoo.HEALTHY) >= 12
     planted = {kind for case in zoo.SICK for kind in case.finds.values()}
-    assert planted == set(KINDS)
+    assert planted == set(KINDS) - {"inactive"}  # no measurement of a certificate tells it
 
 
 # --- the model stays as it was

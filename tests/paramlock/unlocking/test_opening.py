@@ -510,7 +510,7 @@ def proposed(name):
 # What leaks is to be shut; rows that a mask had emptied are constant until the next step.
 MAY_CLOSE = {"leaking": {"frozen", "pruned"}, "pruned": {"constant"}}
 BY_HAND = {"unused"}
-UNCURED = {"unreached", "collapsed", "rounding", "vanishing", "no_signal", "nonfinite"}
+UNCURED = {"inactive", "unreached", "collapsed", "rounding", "vanishing", "no_signal", "nonfinite"}
 
 
 def turned(name, call):
