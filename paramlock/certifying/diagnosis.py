@@ -689,7 +689,8 @@ def _vanishing(network: _Network, roots: list[Lock]) -> list[Lock]:
     fading = _fading(network)
     roots = [_with_scores(network, r, fading) if r.kind == "collapsed" else r for r in roots]
     told = {n for r in roots if r.kind == "collapsed" for n in (*r.backward, r.place, *r.forward)}
-    fading = [name for name in fading if name not in told | _too_heavy(network).keys()]
+    told |= _too_heavy(network).keys()
+    fading = [name for name in fading if name not in told]
     strong = {
         r.place: r
         for r in roots

@@ -164,7 +164,7 @@ class Tracer(TorchFunctionMode):
 
     def _tables(self, tensors: list[Tensor]) -> list[tuple[str, int]]:
         """The layers and numbers of rows of those tensors that are made of weights alone."""
-        found = []
+        found: list[tuple[str, int]] = []
         for table in (t for t in tensors if t.ndim > 1):
             tag = self._tags.get(table)
             own = (self._owners[id(table)],) if id(table) in self._owners else ()
