@@ -608,9 +608,9 @@ def _unexplained(network: _Network, names: list[str], roots: list[Lock]) -> list
     return [
         n
         for n in names
-        if not network.starved(n) and n not in blockers and not _nearest(network, n, blockers)
-        and not network.blind(n)
-    ]  # fmt: skip
+        if not (network.starved(n) or network.blind(n) or n in blockers)
+        and not _nearest(network, n, blockers)
+    ]
 
 
 def _no_signal(network: _Network, roots: list[Lock]) -> list[Lock]:

@@ -28,10 +28,11 @@ SQUASHING = frozenset(
 SATURABLE = SQUASHING | _SMOOTH
 ACTIVATIONS = SATURABLE | _HARD | _LEAKY
 
+SAME = 1e-6  # positions whose spread against the norm is below that are equal but for rounding
+
 # A row of attention, the weights of one query, is as flat as its largest weight p says: p (1 - p).
 EVEN = 0.25  # that where no key has more than half
 MASKED = 9000.0  # a score this far below the best of its row is masked, not merely low
-SAME = 1e-6  # positions whose spread against the norm is below that are equal but for rounding
 NEARLY = 0.95  # share of its rows from which on a head is saturated: ties come by chance
 
 

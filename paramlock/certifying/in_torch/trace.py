@@ -168,7 +168,8 @@ class Tracer(TorchFunctionMode):
         for table in (t for t in tensors if t.ndim > 1):
             tag = self._tags.get(table)
             own = (self._owners[id(table)],) if id(table) in self._owners else ()
-            found += [(layer, len(table)) for layer in own or (tag.layers if tag else ())]
+            made_of = tag.layers if tag is not None and not tag.data else ()
+            found += [(layer, len(table)) for layer in own or made_of]
         return found
 
     def _see(
