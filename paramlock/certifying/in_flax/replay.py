@@ -295,7 +295,6 @@ class Replay:
         found = [value.min(0), value.max(0), bad, jnp.asarray(self._samples)]
         self._seen.ranges[(layer, part, call)] = found
 
-
     def _spread(self, layer: str, value: Any) -> None:
         """Note how far positions are apart in an output (sample, position, feature)."""
         sequence = jnp.ndim(value) == 3 and value.shape[0] == self._samples and value.shape[1] > 1
