@@ -685,7 +685,7 @@ predict.summary()
 # Each chapter ends with what is often said about its subject, and with what its cells show.
 #
 # - *There are four ways to lock: vanishing, saturation, death, freezing.* **False.** The table has
-#   fifteen rows, among them rounding, an idle optimizer and a graph that is cut
+#   twenty rows, among them rounding, an idle optimizer and a graph that is cut
 #   ([The table of locks](#The-table-of-locks)).
 # - *Locking is a theorem.* It is a set of **definitions**. Nothing is proved from them, and as a
 #   rule for what moves they are too simple ([Two languages](#Two-languages)).

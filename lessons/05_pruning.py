@@ -662,7 +662,7 @@ draw(found, "76 % removed: layer 1 (module 0) is empty, and nothing learns").sho
 
 # %% tags=["claim"]
 assert nonzero == 0 and math.isclose(loss.item(), math.log(10), rel_tol=1e-6)
-assert found.at("0")[0].kind == "pruned" and found.at("0")[0].value == 1
+assert found.at("0")[0].kind == "emptied" and found.at("0")[0].value == 1
 
 # %% [markdown]
 # **Why.** Layer 1 passes on zeros, so every layer above it computes with an input of 0, and the

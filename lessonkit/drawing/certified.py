@@ -10,6 +10,8 @@ from paramlock.certifying.certificate import Certificate
 from paramlock.certifying.locks import Lock
 from paramlock.certifying.records import INPUT, LOSS, LayerRecord, ParameterRecord
 
+OF_ROWS = ("pruned", "held", "unused")  # locks whose value is a share of the layer
+
 
 def network(found: Certificate) -> Network:
     """The layers of a certificate; as the backward signal, the share of each in the gradient."""
@@ -54,7 +56,7 @@ def _extent(kind: str, locks: Sequence[Lock], own: Sequence[ParameterRecord]) ->
         return tuple(units) or max(lock.value for lock in these)
     if kind == "frozen":
         return sum(p.size for p in own if not p.trainable) / sum(p.size for p in own)
-    return max(lock.value for lock in these) if kind in ("pruned", "held") else True
+    return max(lock.value for lock in these) if kind in OF_ROWS else True
 
 
 def _name(path: str) -> str:

@@ -8,6 +8,8 @@ to the loss passes none, has no lock of its own: it stands under the origin (`Lo
 from __future__ import annotations
 
 import math
+import re
+import statistics
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ from paramlock.certifying.records import (
     INPUT,
     LOSS,
     MODEL,
+    SAME,
     SQUASHING,
     LayerRecord,
     Measurement,
@@ -27,6 +30,8 @@ from paramlock.models.numbers import ratio, total
 HALF_PRECISION = frozenset({"float16", "bfloat16"})
 MOSTLY = 0.5  # a share from which on a layer, and not only some of its entries, is called locked
 LEAST_MASKED = 0.01  # a smaller share of zeros is chance or padding
+ACROSS = 1e-3  # cosine below which a gradient lies at right angles to a weight
+CHANCE = 2.0  # codes without a pick are locked from so many times on what even use leaves out
 
 
 def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
@@ -36,9 +41,10 @@ def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
     void = _nonfinite(network)
     if void is None:
         roots = [*_pruned(network), *_zeroed(network), *_units(network), *_constant(network)]
+        roots += [*_unused(network, roots), *_collapsed(network)]
         roots += _no_signal(network, roots)
         found += _vanishing(network, [_with_consequences(network, r, roots) for r in roots])
-        found += [*_idle(network), *_rounding(network)]
+        found += [*_heavy(network), *_idle(network), *_rounding(network)]
     else:
         found.append(void)
     return sorted(found, key=lambda lock: (lock.kind != "nonfinite", network.position(lock)))
@@ -62,6 +68,8 @@ class _Network:
         for site in measurement.sites:
             self.sites.setdefault(site.layer, []).append(site)
         self.beside = {name: s.layer for s in measurement.sites for name in s.beside}
+        attention = [s for s in measurement.sites if s.function == "attention"]
+        self.scoring = {name for s in attention for name in (s.layer, *s.beside)}
         rates = [self.update_ratio(name) for name in self.layers]
         self.largest_update = max((r for r in rates if r and math.isfinite(r)), default=0.0)
 
@@ -93,6 +101,30 @@ class _Network:
         named = [p for p in records if p.name.rpartition(".")[2] in ("weight", "scale")]
         return matrices or named
 
+    def emptied(self, layer: str) -> bool:
+        """Whether all that multiplies a layer's input is held at zero."""
+        weights = self.weights(layer) if layer in self.layers else []
+        held = all(p.masked == 1 and not p.regrown for p in weights)
+        return bool(weights) and held and self.layers[layer].called
+
+    def turn(self, layer: str) -> float | None:
+        """How far the next step turns the weights of a layer; `None` where that is unknown."""
+        records = [p for p in self.weights(layer) if p.trainable and p.turn is not None]
+        if not records:
+            return None
+        return total((p.turn or 0.0) * p.norm for p in records) / total(p.norm for p in records)
+
+    def scale_free(self, layer: str) -> bool:
+        """Whether a norm layer takes the scale of a layer's weights away."""
+        weights = self.weights(layer)
+        across = all(p.along is not None and p.along < ACROSS for p in weights)
+        return across and any(map(self.normalises, self.children[layer]))
+
+    def normalises(self, layer: str) -> bool:
+        """Whether a layer is a norm layer: by its class, or in linen by its scale."""
+        leaves = {p.name.rpartition(".")[2] for p in self.parameters[layer]}
+        return "Norm" in self.layers[layer].kind or ("scale" in leaves and "kernel" not in leaves)
+
     def upstream(self, layer: str) -> set[str]:
         """All layers that feed `layer`, directly or not."""
         return _closure(layer, lambda name: self.layers[name].parents)
@@ -112,6 +144,43 @@ class _Network:
 
         return _closure(place, after)
 
+    def collapsed(self, layer: str) -> bool:
+        """Whether from a layer on all positions are the same, though attention got others."""
+        here = self.layers[layer]
+        constant = bool(here.constant) and len(here.constant) == here.units
+        if not self._same(layer) or constant or here.constant_input:
+            return False
+        below = self.upstream(layer)
+        apart = any(self.layers[n].spread is not None and not self._same(n) for n in below)
+        after = [n for n in self.downstream(layer) if self.layers[n].spread is not None]
+        return apart and not below.isdisjoint(self.scoring) and all(map(self._same, after))
+
+    def learns(self, layer: str, fading: list[str]) -> bool:
+        """Whether a gradient reaches a layer that does not fade on the way."""
+        return bool(self.gradient(layer)) and layer not in fading
+
+    def blind(self, layer: str) -> bool:
+        """Whether a layer makes queries or keys of positions that are all the same."""
+        return layer in self.scoring and any(map(self.collapsed, self.upstream(layer)))
+
+    def _same(self, layer: str) -> bool:
+        spread = self.layers[layer].spread
+        return spread is not None and spread < SAME
+
+    def unpicked(self, layer: str) -> bool:
+        """Whether a layer is an expert that no sample was sent to, while others were."""
+        record, pull = self.layers[layer], self.gradient(layer)
+        silent = pull == 0 if record.called else pull is None
+        free = any(p.trainable for p in self.parameters[layer])
+        if not (silent and free and (record.routed or not record.called)):
+            return False
+        return any(self.layers[n].routed and self.gradient(n) for n in self.parallel(layer))
+
+    def parallel(self, layer: str) -> list[str]:
+        """The layers beside one, called alike but for one number."""
+        apart = self.upstream(layer) | self.downstream(layer)
+        return [name for name in self.layers if name not in apart and _twins(name, layer)]
+
     def starved(self, layer: str) -> bool:
         """Whether a layer's input is the same for all the data."""
         return self.layers[layer].constant_input if layer in self.layers else False
@@ -120,6 +189,14 @@ class _Network:
         """Whether no gradient passes the activations that a layer feeds."""
         sites = self.sites.get(layer, [])
         return bool(sites) and all(len(s.dead) == s.units and not s.void for s in sites)
+
+
+def _twins(one: str, other: str) -> bool:
+    """Whether two names differ in one number and in nothing else."""
+    if re.sub(r"\d+", "0", one) != re.sub(r"\d+", "0", other):
+        return False
+    pairs = zip(re.findall(r"\d+", one), re.findall(r"\d+", other), strict=True)
+    return sum(a != b for a, b in pairs) == 1
 
 
 def _closure(start: str, step: Callable[[str], Iterable[str]]) -> set[str]:
@@ -245,12 +322,14 @@ def _normalisations(network: _Network) -> Iterator[Lock]:
 
 def _pruned(network: _Network) -> Iterator[Lock]:
     for name, records in network.parameters.items():
-        masked = sum(p.masked * p.size for p in records)
-        size = sum(p.size for p in records if p.masked)
+        kind = "emptied" if network.emptied(name) else "pruned"
+        concerned = network.weights(name) if kind == "emptied" else records
+        masked = sum(p.masked * p.size for p in concerned)
+        size = sum(p.size for p in concerned if p.masked)
         if size and masked / size >= LEAST_MASKED and not any(p.regrown for p in records):
             share = masked / size
             evidence = f"{share:.1%} of {size:,} weights are held at zero"
-            yield lock("pruned", name, evidence, share)
+            yield lock(kind, name, evidence, share)
 
 
 # --- locks by the graph
@@ -262,13 +341,14 @@ def _unreached(network: _Network) -> Iterator[Lock]:
         for name, records in network.parameters.items()
         if any(p.trainable for p in records) and network.gradient(name) is None
     }
-    unused = [name for name in without if not network.layers[name].called]
+    uncalled = [name for name in without if not network.layers[name].called]
+    unused = [name for name in uncalled if not network.unpicked(name)]
     for place, inside in _gather(sorted(unused), network.layers).items():
         records = [p for name in inside for p in network.parameters[name] if p.trainable]
         evidence = f"{_count(records)} without gradient"
         cause = "the forward pass never uses it"
         yield lock("unreached", place, evidence, len(records), cause, layers=tuple(inside))
-    called = without.difference(unused)
+    called = without.difference(uncalled)
     for name in called:
         if called.isdisjoint(network.downstream(name)):
             behind = tuple(n for n in network.layers if n in called & network.upstream(name))
@@ -324,7 +404,7 @@ def _void(cause: str, found: list[tuple[str, int]], backward: tuple[str, ...] = 
 
 def _units(network: _Network) -> Iterator[Lock]:
     for site in network.measured.sites:
-        if network.starved(site.layer) or site.void:
+        if network.starved(site.layer) or site.void or network.emptied(site.layer):
             continue
         squashing = site.function in SQUASHING
         if site.dead and not squashing:
@@ -440,6 +520,58 @@ def _zero(
     return lock("zeroed", place, evidence, 0.0, opens=opens, backward=behind, layers=layers)
 
 
+# --- positions that have become the same
+
+
+def _collapsed(network: _Network) -> Iterator[Lock]:
+    """Yield the layers that are the first to see equal positions, side by side as one."""
+    same = [name for name in network.layers if network.collapsed(name)]
+    starts: dict[tuple[str, ...], list[str]] = {}
+    for name in same:
+        if network.upstream(name).isdisjoint(same):
+            starts.setdefault(network.layers[name].parents, []).append(name)
+    for place, *others in starts.values():
+        after = {*others}.union(*(network.downstream(name) for name in (place, *others)))
+        entry = next(s for n in network.layers if (s := network.layers[n].spread) is not None)
+        spread = network.layers[place].spread or 0.0
+        evidence = f"positions differ by {spread:.3g} of the norm, {entry:.3g} at the entry"
+        forward = tuple(name for name in same if name in after)
+        yield lock("collapsed", place, evidence, spread, forward=forward)
+
+
+def _with_scores(network: _Network, root: Lock, fading: list[str]) -> Lock:
+    """`root` with the queries and keys whose gradient fades as positions become the same."""
+    behind, after = network.upstream(root.place), {*root.forward}
+    backward = tuple(n for n in fading if n in network.scoring & behind)
+    after |= {n for n in network.layers if network.blind(n) and not network.learns(n, fading)}
+    return replace(root, backward=backward, forward=tuple(n for n in network.layers if n in after))
+
+
+# --- what nothing picks
+
+
+def _unused(network: _Network, roots: list[Lock]) -> list[Lock]:
+    """Codes that no index falls on, more than chance leaves out, and experts."""
+    return [*_unused_codes(network), *_unused_experts(network, roots)]
+
+
+def _unused_codes(network: _Network) -> Iterator[Lock]:
+    for name, records in network.parameters.items():
+        for p in (p for p in records if p.trainable and p.gradient and p.unpicked):
+            codes, silent = p.shape[0], len(p.unpicked)
+            if silent > CHANCE * codes * (1 - 1 / codes) ** p.picks:
+                evidence = f"{silent} of {codes} rows have no gradient; {p.picks:,} were looked up"
+                yield lock("unused", name, evidence, silent / codes, units=p.unpicked)
+
+
+def _unused_experts(network: _Network, roots: list[Lock]) -> Iterator[Lock]:
+    silent = [name for name in network.layers if network.unpicked(name)]
+    experts = _unexplained(network, silent, roots)
+    for place, inside in _gather(experts, network.layers).items():
+        evidence = f"none of {network.measured.samples} samples goes to it, others get some"
+        yield lock("unused", place, evidence, 1.0, layers=tuple(inside))
+
+
 # --- cascades
 
 
@@ -447,7 +579,15 @@ def _blocks(network: _Network, candidate: Lock) -> bool:
     """Whether no gradient passes the origin of `candidate`."""
     if candidate.kind in ("dead", "saturated"):
         return network.shut(candidate.place)
-    return candidate.kind == "zeroed" or (candidate.kind == "pruned" and candidate.value == 1)
+    whole = candidate.kind == "unused" and not candidate.units
+    return whole or candidate.kind in ("zeroed", "emptied")
+
+
+def _blockers(network: _Network, roots: list[Lock]) -> dict[str, Lock]:
+    """{layer or place: the lock that lets no gradient through there}."""
+    blocking = [root for root in roots if _blocks(network, root)]
+    inside = {name: r for r in blocking if r.kind == "unused" for name in r.layers}
+    return {r.place: r for r in blocking} | inside
 
 
 def _zero_gradient(network: _Network) -> list[str]:
@@ -471,15 +611,20 @@ def _nearest(network: _Network, start: str, blockers: dict[str, Lock]) -> set[st
     return met
 
 
+def _unexplained(network: _Network, names: list[str], roots: list[Lock]) -> list[str]:
+    """Those layers without gradient that none of `roots` explains."""
+    blockers = _blockers(network, roots)
+    return [
+        n
+        for n in names
+        if not (network.starved(n) or network.blind(n) or n in blockers)
+        and not _nearest(network, n, blockers)
+    ]
+
+
 def _no_signal(network: _Network, roots: list[Lock]) -> list[Lock]:
     """Locks for gradients that are zero and that none of `roots` explains."""
-    blockers = {r.place: r for r in roots if _blocks(network, r)}
-    zero = _zero_gradient(network)
-    unexplained = [
-        n
-        for n in zero
-        if not network.starved(n) and n not in blockers and not _nearest(network, n, blockers)
-    ]
+    unexplained = _unexplained(network, _zero_gradient(network), roots)
     reached = [n for n in network.layers if network.gradient(n) is not None]
     evidence = f"gradient exactly 0 on all {network.measured.samples} samples"
     if unexplained and len(unexplained) == len(reached):
@@ -498,7 +643,7 @@ def _with_consequences(network: _Network, root: Lock, roots: list[Lock]) -> Lock
         return root
     backward = root.backward
     if _blocks(network, root):
-        blockers = {r.place: r for r in roots if _blocks(network, r)}
+        blockers = _blockers(network, roots)
         backward += tuple(
             n
             for n in _zero_gradient(network)
@@ -551,6 +696,10 @@ def _slow(record: ParameterRecord, bound: float) -> bool:
 def _vanishing(network: _Network, roots: list[Lock]) -> list[Lock]:
     """`roots` and the vanishing gradients, each under the root that explains it."""
     fading = _fading(network)
+    roots = [_with_scores(network, r, fading) if r.kind == "collapsed" else r for r in roots]
+    told = {n for r in roots if r.kind == "collapsed" for n in (*r.backward, r.place, *r.forward)}
+    told |= _too_heavy(network).keys()
+    fading = [name for name in fading if name not in told]
     strong = {
         r.place: r
         for r in roots
@@ -590,6 +739,25 @@ def _fades(network: _Network, name: str, fading: list[str]) -> Lock:
     if update is not None:
         evidence += f", {network.measured.optimizer} moves it by {update:.3g} of its norm"
     return lock("vanishing", name, evidence, share, backward=behind)
+
+
+def _too_heavy(network: _Network) -> dict[str, tuple[float, float]]:
+    """{layer too heavy to turn: by how much it turns, and the median of the others}."""
+    turns = {name: t for name in network.layers if (t := network.turn(name)) is not None}
+    found = {}
+    for name in filter(network.scale_free, turns):
+        others = [turn for other, turn in turns.items() if other != name and turn]
+        usual = statistics.median(others) if others else 0.0
+        slow = turns[name] < network.epsilon * usual
+        if slow and not _held_back(network, network.learning(name)):
+            found[name] = turns[name], usual
+    return found
+
+
+def _heavy(network: _Network) -> Iterator[Lock]:
+    for name, (turn, usual) in _too_heavy(network).items():
+        evidence = f"the next step turns it by {turn:.3g}, other layers by {usual:.3g}"
+        yield lock("heavy", name, evidence, turn)
 
 
 def _idle(network: _Network) -> Iterator[Lock]:

@@ -7,7 +7,9 @@ before it, towards the loss, outputs stop depending on the data (`forward`). Con
 listed under their origin and are no locks of their own.
 
 Sources: the gradient that decays with depth: Bengio, Simard & Frasconi 1994; Glorot & Bengio 2010.
-Dead units: Lu, Shin, Su & Karniadakis 2020. What opens which lock was measured for this course.
+Dead units: Lu, Shin, Su & Karniadakis 2020. Positions that collapse: Dong, Cordonnier & Loukas
+2021. Weights before a norm layer: van Laarhoven 2017. Latents at their prior: Lucas, Tucker,
+Grosse & Norouzi 2019. What opens which lock was measured for this course.
 """
 
 from __future__ import annotations
@@ -97,6 +99,15 @@ _ROWS = (
         "remove the mask; weights regrown where the gradient is largest win back a part",
     ),
     Kind(
+        "emptied", *look("emptied"),
+        "all weights of the layer are held at zero, so nothing passes it in either direction",
+        "one threshold over all layers, or scores that are taken once for all that is removed",
+        "share of masked weights in the layer: all of them",
+        "not while the mask holds",
+        "give the layer its weights back, and prune by a share for each layer, or in rounds with "
+        "the scores taken anew",
+    ),
+    Kind(
         "held", *look("held"),
         "single weights are written back to their value after every step",
         "a decision: the weights of lowest, or of highest, Fisher information",
@@ -132,6 +143,24 @@ _ROWS = (
         "re-initialise the incoming weights",
     ),
     Kind(
+        "collapsed", *look("collapsed"),
+        "the positions of a sequence have become the same, and what tells them apart is gone",
+        "attention without a way round it: each layer averages, and differences shrink ever faster",
+        "spread over the positions against the norm, below 1e-6",
+        "hardly: where all positions are the same, queries and keys get no gradient",
+        "residual connections around attention; layers that act on each position alone, between, "
+        "slow it down",
+    ),
+    Kind(
+        "unused", *look("unused"),
+        "codes of a codebook, or experts, that no choice of the network falls on",
+        "a start far from the data, or a winner that takes all: what is chosen learns, and wins",
+        "rows, or experts, without any gradient beside others that have one",
+        "by chance alone, if the data or what is computed from them move towards it",
+        "restart the codes at outputs of the encoder; for experts, a loss that balances the load, "
+        "or noise on the router",
+    ),
+    Kind(
         "zeroed", *look("zeroed"),
         "all weights of the layer are zero, so nothing passes it in either direction",
         "zeros at the start on both sides of a product",
@@ -148,6 +177,23 @@ _ROWS = (
         "BatchNorm or residual connections, or an initialisation made for the activation (He for "
         "ReLU, Glorot for tanh); an optimizer that divides by the gradient's scale, such as Adam, "
         "moves the layer nevertheless",
+    ),
+    Kind(
+        "heavy", *look("heavy"),
+        "weights before a norm layer, too large for a step to turn: their size counts for nothing, "
+        "and the gradient falls as it grows",
+        "a large start, or growth: each step along such a gradient makes the weights longer",
+        "gradient at right angles to the weights, and angle of the next step against other layers",
+        "slowly, where weight decay makes them smaller; else hardly",
+        "weight decay, or smaller weights: the norm layer takes their scale away in any case",
+    ),
+    Kind(
+        "inactive", *look("inactive"),
+        "latents that the loss holds at their prior, so they carry nothing (posterior collapse)",
+        "a prior that costs more than a latent is worth: its share of the data is below the noise",
+        "KL divergence from the prior, latent by latent, near zero: yours to measure",
+        "not while the loss stays: a gradient is there, and pulls them back",
+        "a smaller variance of the decoder, or less weight on the KL term (annealed, free bits)",
     ),
     Kind(
         "no_signal", *look("no_signal"),
@@ -169,6 +215,9 @@ _ROWS = (
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ROWS}
+"""{name: the row}. A certificate looks for each of them but `inactive`: the loss is a function that
+it cannot look into, and a latent at its prior has a gradient like any other.
+"""
 
 OF_DATA = "change the data, or what is done to them before the first layer: no weight makes them"
 

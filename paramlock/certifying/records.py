@@ -8,7 +8,7 @@ the incoming weights of its *units*. Norms are Euclidean, over all entries of a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,6 +27,8 @@ SQUASHING = frozenset(
 # Where a small derivative means saturation. Not in leaky rectifiers: there it is the design.
 SATURABLE = SQUASHING | _SMOOTH
 ACTIVATIONS = SATURABLE | _HARD | _LEAKY
+
+SAME = 1e-6  # positions whose spread against the norm is below that are equal but for rounding
 
 # A row of attention, the weights of one query, is as flat as its largest weight p says: p (1 - p).
 EVEN = 0.25  # that where no key has more than half
@@ -76,6 +78,10 @@ class ParameterRecord:
     `locked`: whether such a lock holds any of them, at zero or not.
     `stuck`: share of the entries with a gradient whose bits a step leaves as they were.
     `fisher`: sum of its Fisher diagonal, where one was given.
+    `picks`: how often one of its rows was looked up by an index that the network had computed, as
+    in a codebook; `unpicked`: the rows that have no gradient then.
+    `along`: cosine between a weight matrix and its gradient, without sign; `turn`: tangent of the
+    angle by which the next step turns the matrix. Both `None` without an optimizer.
     """
 
     name: str
@@ -97,6 +103,10 @@ class ParameterRecord:
     held: float = 0.0
     in_optimizer: bool | None = None
     locked: bool = False
+    picks: int = 0
+    unpicked: tuple[int, ...] = ()
+    along: float | None = None
+    turn: float | None = None
 
     @property
     def size(self) -> int:
@@ -136,7 +146,11 @@ class LayerRecord:
     """A layer: what feeds it, and whether its input and output depend on the data.
 
     `rows`: name of the parameter whose rows are its units (in Flax the entries of the last axis),
-    so that they can be written one by one; empty where there is none.
+    so that they can be written one by one; empty where there is none. `routed`: whether an index
+    that the network computed decides which samples it gets, or whether its output counts.
+    `spread`: of outputs (sample, position, feature), the norm of what sets a sample's positions
+    apart from their mean, over the norm of all; `None` where there are no positions, or only copies
+    of a pooled value.
     """
 
     name: str
@@ -148,6 +162,8 @@ class LayerRecord:
     constant_input: bool = False
     nonfinite: int = 0  # values that are not finite in its output
     rows: str = ""
+    routed: bool = False
+    spread: float | None = None
 
 
 @dataclass
@@ -203,13 +219,56 @@ class Tag(NamedTuple):
 
     `layers` that last touched it, in order of call; `data`: whether it depends on the input
     (a mask times a weight does not); `unit_axis` counts from the end. `rows`: of a softmax
-    that may turn out to be attention, once a product mixes values by it.
+    that may turn out to be attention, once a product mixes values by it. `routed`: whether a
+    choice that the network computed had a say in it. `pooled`: whether positions were taken
+    together on the way to it.
     """
 
     layers: tuple[str, ...]
     data: bool
     unit_axis: int
     rows: Any = None
+    routed: bool = False
+    pooled: bool = False
+
+
+def pools(before: Iterable[Sequence[int]], after: Sequence[int]) -> bool:
+    """Whether an operation on arrays of the shapes `before` takes positions together.
+
+    Positions lie along the second axis of three or more; one that is left has none any more.
+    """
+    largest = max(before, key=math.prod)
+    fewer = math.prod(after) < math.prod(largest)
+    if len(largest) < 3:
+        return False
+    if len(after) < 3:
+        return fewer or tuple(after[:1]) == tuple(largest[:1])
+    return fewer and after[1] == 1 < largest[1]
+
+
+class Picks:
+    """Tables whose rows the network looks up by indices of its own making.
+
+    A table is known by its layer and its number of rows. One that is looked up by the data's
+    own integers too, as an embedding of words is, is none: what the data leave out is no lock.
+    """
+
+    def __init__(self) -> None:
+        self._picks: dict[tuple[str, int], dict[Any, int]] = {}
+        self._by_data: set[tuple[str, int]] = set()
+
+    def note(self, layer: str, rows: int, choice: tuple[Any, int] | None) -> None:
+        """Note that a choice, its key and its size, falls on a table; `None` if of the data."""
+        if choice is None:
+            self._by_data.add((layer, rows))
+        else:
+            self._picks.setdefault((layer, rows), {}).update([choice])
+
+    def of(self, record: ParameterRecord) -> int:
+        """How often the network looked a row of a parameter up."""
+        if len(record.shape) < 2 or (record.layer, record.shape[0]) in self._by_data:
+            return 0
+        return sum(self._picks.get((record.layer, record.shape[0]), {}).values())
 
 
 class Lineage:
@@ -218,6 +277,7 @@ class Lineage:
     def __init__(self) -> None:
         self.order: dict[str, None] = {}
         self.parents: dict[str, dict[str, None]] = {}
+        self.routed: set[str] = set()
 
     def combine(self, owners: Iterable[str], tags: Iterable[Tag]) -> Tag | None:
         """The tag of a result made from parameters of `owners` and values with `tags`.
@@ -230,13 +290,22 @@ class Lineage:
         weights.update(dict.fromkeys(n for tag in tags if not tag.data for n in tag.layers))
         flows = any(tag.data for tag in tags)
         axis = next((tag.unit_axis for tag in tags if tag.data), -1)
+        routed = flows and all(tag.routed for tag in tags if tag.data)
+        pooled = flows and all(tag.pooled for tag in tags if tag.data)
         if not flows:
             return Tag(tuple(weights), False, -1) if weights else None
         for name in weights:
             self.order.setdefault(name)
             sources = self.parents.setdefault(name, {})
             sources.update(dict.fromkeys(source for source in data if source not in weights))
-        return Tag(tuple(weights) if weights else self._sorted(data), True, axis)
+        if routed:
+            self.routed.update(weights)
+        last = tuple(weights) if weights else self._sorted(data)
+        return Tag(last, True, axis, routed=routed, pooled=pooled)
+
+    def route(self, tags: Iterable[Tag]) -> None:
+        """Note that a choice of the network selects from values with `tags`."""
+        self.routed.update(name for tag in tags if tag.data for name in tag.layers)
 
     def _sorted(self, names: Iterable[str]) -> tuple[str, ...]:
         position = {name: i for i, name in enumerate(self.order)}

@@ -15,8 +15,8 @@ What is meant, whatever the chapter, in the colour of the same name (`COLOURS["d
     loss        what training lowers
 
 The other kinds of locks have theirs too: batchnorm, unreached, idle, rounding, constant, zeroed,
-no_signal, nonfinite. Every lock has a letter beside its colour, so that nothing is said by colour
-alone; `ink_on` says in which ink.
+no_signal, nonfinite, emptied, unused, collapsed, heavy, inactive. Every lock has a letter beside
+its colour, so that nothing is said by colour alone; `ink_on` says in which ink.
 
 What is no meaning of its own gets a style instead, to be unpacked into a plot: `THEORY` for closed
 forms, `CHANCE` for guessing, and `ARMS` for the sides of a comparison that stand for nothing above
@@ -48,11 +48,16 @@ MEANINGS = {
     "saturated": Meaning("S", "#CC79A7", "on the flat part of the activation"),
     "vanishing": Meaning("V", "#999933", "the gradient fades on the way down"),
     "pruned": Meaning("P", "#009E73", "removed on purpose, held at zero"),
+    "emptied": Meaning("E", "#8FD9B6", "all weights of a layer removed"),
     "held": Meaning("H", "#332288", "written back after every step"),
     "batchnorm": Meaning("B", "#56B4E9", "the mode contradicts the freeze"),
     "unreached": Meaning("U", "#8C8C8C", "no path leads here from the loss"),
     "idle": Meaning("I", "#BFBFBF", "the optimizer makes no use of the gradient"),
     "rounding": Meaning("R", "#CC9966", "steps below the weights' resolution"),
+    "collapsed": Meaning("T", "#EE6677", "all positions have become the same"),
+    "unused": Meaning("K", "#8899DD", "codes or experts that nothing picks"),
+    "heavy": Meaning("W", "#661100", "too large for a step to turn"),
+    "inactive": Meaning("L", "#004466", "latents that the loss holds at the prior"),
     "constant": Meaning("C", "#A65628", "the same output for all data"),
     "zeroed": Meaning("Z", "#F0E442", "all weights are zero"),
     "no_signal": Meaning("N", "#595959", "the gradient that arrives is zero"),

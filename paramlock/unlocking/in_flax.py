@@ -64,7 +64,7 @@ def reinitialise_units(
         params: of linen, with or without `"params"` around them, or `nnx.state(model,
             nnx.Param)` (write it back with `nnx.update(model, renewed.params)`).
         certificate: of the same model with these parameters.
-        kinds: locks to open: "dead", "constant", "saturated" or "zeroed".
+        kinds: locks to open: "dead", "constant", "saturated", "zeroed" or "heavy".
         places: layers to open; by default all where the certificate has such a lock.
         state: of an optax optimizer. What it remembers of the entries written becomes zero; those
             that `hold` holds stay as they are.

@@ -59,7 +59,7 @@ def reinitialise_units(
     Args:
         model: its weights are written.
         certificate: of this model, from `certificate(model, ...)`.
-        kinds: locks to open: "dead", "constant", "saturated" or "zeroed".
+        kinds: locks to open: "dead", "constant", "saturated", "zeroed" or "heavy".
         places: layers to open; by default all where the certificate has such a lock.
         optimizer: what it remembers of the weights written is cleared.
         inputs: one batch as the model takes it. With it the new rows are scaled so that

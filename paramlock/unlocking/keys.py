@@ -103,6 +103,14 @@ def _take_masks_off(lock: Lock, seen: Measurement) -> str:
     )
 
 
+def _give_back(lock: Lock, seen: Measurement) -> str:
+    """Open the masks first: under those of `torch.nn.utils.prune` the weights have stayed."""
+    masked = [p.name for p in _parameters(lock, seen) if p.masked and p.name.endswith("_orig")]
+    masks = [json.dumps(f"{name.removesuffix('_orig')}_mask") for name in masked]
+    opened = [f"model.get_buffer({mask}).fill_(1)" for mask in masks]
+    return "; ".join(filter(None, [*opened, _take_masks_off(lock, seen)]))
+
+
 def _release(lock: Lock, seen: Measurement) -> str:
     return "lock.release()"
 
@@ -191,6 +199,12 @@ KEYS: dict[str, Key] = {
         by_hand_in_flax=_HOLD_LESS,
         trials=("pruned",),
     ),
+    "emptied": Key(
+        _give_back,
+        by_hand="remove what masks the layer, and initialise it anew",
+        by_hand_in_flax=f"{_HOLD_LESS}; then initialise the layer anew",
+        prevents="a sparsity for each layer (scope='tensor'), or scores taken anew in rounds",
+    ),
     "held": Key(_release, by_hand_in_flax=_HOLD_LESS),
     "dead": Key(
         *_reinitialise("dead", "inputs=inputs, "),
@@ -211,12 +225,32 @@ KEYS: dict[str, Key] = {
         prevents="initialisation and inputs of unit size",
         trials=("saturated",),
     ),
+    "heavy": Key(
+        _of_units(
+            'paramlock.torch.rescale_units(model, certificate, inputs, kinds=["heavy"], {places}, '
+            "optimizer=optimizer)"
+        ),
+        _of_units(
+            "paramlock.flax.rescale_units(model, certificate, inputs, params=params, "
+            'kinds=["heavy"], {places}, state=state)'
+        ),
+        by_hand="make the weight smaller, by one factor for all of it",
+        prevents="weight decay on all weights before a norm layer",
+    ),
     "constant": Key(*_reinitialise("constant"), by_hand=_ANEW),
     "zeroed": Key(*_reinitialise("zeroed"), by_hand=_ANEW),
+    "unused": Key(
+        by_hand="codes: write outputs of the encoder, drawn at random, into the unused rows, and "
+        "clear what the optimizer remembers of them; experts: add a loss that balances the load, "
+        "or noise to the router",
+        prevents="a codebook that starts at outputs of the encoder; a balanced router",
+    ),
     "vanishing": Key(
         prevents="BatchNorm or residual connections, an initialisation made for the activation",
         trials=("vanishing",),
     ),
+    "collapsed": Key(prevents="residual connections around each layer of attention"),
+    "inactive": Key(prevents="a weight on the KL term that starts at zero and rises"),
     "unreached": Key(),
     "rounding": Key(),
     "no_signal": Key(),

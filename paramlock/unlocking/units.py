@@ -11,7 +11,7 @@ from paramlock.certifying.locks import Lock
 
 FUSED = ("gates", "attention")  # sites whose units are no rows of the layer that they stand at
 KEPT = "outgoing weights kept: nothing passed the layer, and zeros there would shut it again"
-OPENABLE = ("dead", "constant", "saturated", "zeroed")
+OPENABLE = ("dead", "constant", "saturated", "zeroed", "heavy")
 
 
 @dataclass(frozen=True)

@@ -500,6 +500,15 @@ def vanishing_sigmoids():
     return Patient(model, vectors(), optimizer=torch.optim.SGD(model.parameters(), 0.1))
 
 
+@sick({"0": "heavy"})
+def too_heavy_to_turn():
+    """Behind the norm layer its scale counts for nothing: outputs are those of the healthy net."""
+    model = convolutional()
+    fill(model[3].bias, 0.3)
+    scale(model[0], 300)
+    return Patient(model, images(), optimizer=torch.optim.SGD(model.parameters(), 0.1))
+
+
 # --- pruned
 
 
@@ -545,6 +554,24 @@ def pruned_but_carried_by_momentum():
     return Patient(model, (x, y), optimizer=optimizer)
 
 
+@sick({"2": "emptied"}, backward=("0",), forward=("4", "6"))
+def emptied_by_a_lock():
+    model = mlp()
+    whole = torch.ones_like(model[2].weight, dtype=torch.bool)
+    return Patient(model, vectors(), lock=hold(model, {"2.weight": whole}, at_zero=True))
+
+
+@sick({"0": "emptied"}, forward=("2", "4"))
+def emptied_by_a_mask_without_biases():
+    """Every gradient is zero: the layers above compute with zeros."""
+    sizes = [8, 16, 16, 3]
+    pairs = itertools.pairwise(sizes)
+    layers = [m for a, b in pairs for m in (nn.Linear(a, b, bias=False), nn.ReLU())]
+    model = nn.Sequential(*layers[:-1])
+    prune.custom_from_mask(model[0], "weight", torch.zeros(16, 8))
+    return Patient(model, vectors())
+
+
 @sick({"2": "held"})
 def held_at_their_values():
     model, (x, y) = mlp(), vectors()
@@ -583,6 +610,92 @@ def units_without_inputs():
 @sick({INPUT: "constant"}, forward=("0", "2", "4", "6"))
 def equal_samples():
     return Patient(mlp(), (torch.ones(SAMPLES, 8), vectors()[1]))
+
+
+class Quantised(nn.Module):
+    """An encoder, the nearest code of a codebook, a decoder; ``far`` codes are out of reach."""
+
+    def __init__(self, x, far=0):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(8, 4), nn.Linear(4, 3)
+        self.codes = nn.Embedding(16, 4)
+        with torch.no_grad():
+            self.codes.weight.copy_(torch.tanh(self.encode(x[:16])))
+            self.codes.weight[:far] += 100
+
+    def forward(self, x):
+        z = torch.tanh(self.encode(x))
+        nearest = torch.cdist(z, self.codes.weight).argmin(1)
+        return self.decode(self.codes(nearest) + z - z.detach())
+
+
+@sick({"codes": "unused"}, units=tuple(range(12)))
+def codes_that_nothing_is_near():
+    x, y = vectors()
+    return Patient(Quantised(x, far=12), (x, y))
+
+
+class Experts(nn.Module):
+    """Four experts, of which a router sends each sample to the best, and never to those shut."""
+
+    def __init__(self, way, shut=()):
+        super().__init__()
+        self.router, self.way = nn.Linear(8, 4), way
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 3)) for _ in range(4)
+        )
+        with torch.no_grad():
+            self.router.bias[list(shut)] = -100.0
+
+    def forward(self, x):
+        gates, chosen = self.router(x).softmax(-1).max(-1)
+        out = x.new_zeros(len(x), 3)
+        for i, expert in enumerate(self.experts):
+            out = self.way(out, x, gates, chosen == i, expert)
+        return out
+
+
+def in_parts(out, x, gates, rows, expert):
+    return out.index_add(0, rows.nonzero()[:, 0], expert(x[rows]) * gates[rows, None])
+
+
+def in_parts_if_any(out, x, gates, rows, expert):
+    return in_parts(out, x, gates, rows, expert) if rows.any() else out
+
+
+def masked(out, x, gates, rows, expert):
+    return out + (rows * gates)[:, None] * expert(x)
+
+
+@sick({"experts.2": "unused"})
+def expert_that_no_sample_is_sent_to():
+    return Patient(Experts(in_parts, shut=[2]), vectors())
+
+
+class Tower(nn.Module):
+    """Four layers of attention, with a way round each of them or without."""
+
+    def __init__(self, skips):
+        super().__init__()
+        self.embed, self.head, self.skips = nn.Linear(8, 16), nn.Linear(16, 3), skips
+        self.blocks = nn.ModuleList(
+            nn.MultiheadAttention(16, 2, batch_first=True) for _ in range(4)
+        )
+
+    def forward(self, x):
+        x = self.embed(x)
+        for block in self.blocks:
+            mixed = block(x, x, x, need_weights=False)[0]
+            x = x + mixed if self.skips else mixed
+        return self.head(x.mean(1))
+
+
+@sick(
+    {"blocks.2": "collapsed"},
+    forward=("blocks.2.out_proj", "blocks.3", "blocks.3.out_proj"),
+)
+def attention_and_nothing_else():
+    return Patient(Tower(skips=False), series())
 
 
 # --- not finite
@@ -696,6 +809,57 @@ def transformer():
 @healthy
 def transformer_norm_first():
     return Patient(Encoder(True), series())
+
+
+@healthy
+def codebook():
+    x, y = vectors()
+    return Patient(Quantised(x), (x, y))
+
+
+@healthy
+def experts():
+    return Patient(Experts(in_parts), vectors())
+
+
+@healthy
+def words_left_out():
+    """Most words are not in the data; some are read again as the network's own guesses."""
+
+    class Guesses(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.head = nn.Embedding(40, 16), nn.Linear(16, 40)
+
+        def forward(self, tokens):
+            guessed = self.head(self.words(tokens)).argmax(-1)
+            return self.head(self.words(tokens) + self.words(guessed)).mean(1)
+
+    tokens = torch.randint(0, 11, (SAMPLES, 5))
+    return Patient(Guesses(), (tokens, tokens[:, 0]))
+
+
+@healthy
+def attention_with_a_way_round():
+    return Patient(Tower(skips=True), series())
+
+
+@healthy
+def pooled_and_copied_to_all_positions():
+    """What was pooled is the same at all positions by design; so is a class token's output."""
+
+    class Copied(Encoder):
+        def __init__(self):
+            super().__init__(True)
+            self.again, self.token = nn.Linear(16, 16), nn.Linear(16, 16)
+
+        def forward(self, x):
+            x = self.encoder(self.embed(x) + self.place)
+            mean = x.mean(1, keepdim=True).expand(-1, 6, -1)
+            token = x[:, 0].unsqueeze(1).repeat(1, 6, 1)
+            return self.head((torch.tanh(self.again(mean)) + self.token(token)).mean(1))
+
+    return Patient(Copied(), series())
 
 
 @healthy

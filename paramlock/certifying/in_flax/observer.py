@@ -15,6 +15,7 @@ from paramlock.certifying.in_flax.replay import Replay, Seen
 from paramlock.certifying.records import (
     LayerRecord,
     Lineage,
+    Picks,
     SiteRecord,
     Tag,
 )
@@ -32,8 +33,12 @@ class Observer:
         self.lineage = Lineage()
         self.statistics: Any = pure.statistics
         self._compiled: dict[Any, Any] = {}
+        self._looked_up: dict[Any, list[Any]] = {}
+        self._batches = 0
+        self.picks = Picks()
         self._sites: dict[tuple[str, str, int], Site] = {}
         self._ranges: dict[tuple[str, str, int], Range] = defaultdict(Range)
+        self._spreads: dict[tuple[str, int], Any] = defaultdict(lambda: np.zeros(2))
         self._beside: dict[tuple[str, str, int], tuple[str, ...]] = {}
         self.unseen: dict[str, None] = {}
 
@@ -42,11 +47,15 @@ class Observer:
         tree = (self._pure.params, self._pure.rest, inputs)
         key = shape_of(tree)
         if key not in self._compiled:
-            self._compiled[key] = self._compile(tree)
+            self._compiled[key] = self._compile(tree, key)
         self.statistics, seen = self._compiled[key](*jax.tree.leaves(tree))
         self._count(seen)
+        self._batches += 1
+        for layer, rows, choice in self._looked_up[key]:
+            own = choice and ((self._batches, choice[0]), choice[1])
+            self.picks.note(layer, rows, own)
 
-    def _compile(self, tree: Any) -> Any:
+    def _compile(self, tree: Any, key: Any) -> Any:
         traced, shape = jax.make_jaxpr(self._pure.apply, return_shape=True)(*tree)
         tags = self._tags(tree[-1], jax.tree.leaves(tree))
 
@@ -56,8 +65,10 @@ class Observer:
             outputs = replay.run(traced.jaxpr, traced.consts, values, tags)[0]
             statistics = jax.tree.unflatten(jax.tree.structure(shape), outputs)[1]
             self._beside |= seen.beside
+            self._looked_up[key] = seen.picks
             self.unseen |= seen.unseen
-            return statistics, {"sites": seen.sites, "ranges": seen.ranges}
+            noted = {"sites": seen.sites, "ranges": seen.ranges, "spreads": seen.spreads}
+            return statistics, noted
 
         return jax.jit(replayed)
 
@@ -72,6 +83,10 @@ class Observer:
                 self._sites.setdefault(key, Site(self._delta)).add(*map(np.asarray, numbers))
         for key, (low, high, bad, samples) in seen["ranges"].items():
             self._ranges[key].add(np.asarray(low), np.asarray(high), int(bad), int(samples))
+
+        for layer, calls in seen["spreads"].items():
+            for call, norms in enumerate(calls):
+                self._spreads[layer, call] = np.hypot(self._spreads[layer, call], norms)
 
     def site_records(self) -> list[SiteRecord]:
         """What the activations did."""
@@ -105,7 +120,14 @@ class Observer:
             tuple(sorted(constant)) if len(widths) == 1 else (),
             bool(inputs) and all(r.all_constant() for r in inputs),
             sum(r.nonfinite for r in outputs),
+            routed=name in self.lineage.routed,
+            spread=self._spread(name),
         )
+
+    def _spread(self, name: str) -> float | None:
+        """The largest spread of positions in what a layer made, call by call."""
+        norms = [norms for (layer, _), norms in self._spreads.items() if layer == name]
+        return max((float(apart / whole) for apart, whole in norms if whole), default=None)
 
 
 class _Outputs(Replay):

@@ -57,6 +57,7 @@ def measure(
     gradients, summary = _mean_gradients(pure, observer, data, loss)
     leaves = jax.tree.leaves(pure.params)
     records = [_record(n, p, g) for n, p, g in zip(names, leaves, gradients, strict=True)]
+    _measure_picks(observer, records, gradients)
     result = Measurement(
         "flax",
         records,
@@ -170,6 +171,17 @@ def _record(name: str, parameter: Any, gradient: Any) -> ParameterRecord:
     )
 
 
+def _measure_picks(
+    observer: Observer, records: list[ParameterRecord], gradients: list[Any]
+) -> None:
+    """Note the rows of codebooks that got no gradient."""
+    for record, gradient in zip(records, gradients, strict=True):
+        record.picks = observer.picks.of(record)
+        if record.picks and gradient is not None:
+            silent = (gradient == 0).reshape(len(gradient), -1).all(1)
+            record.unpicked = tuple(np.flatnonzero(silent).tolist())
+
+
 def _rows(layer: LayerRecord, records: list[ParameterRecord]) -> str:
     """The kernel or scale whose last axis counts the layer's units; a transposed one's does not."""
     own = {p.name.rpartition(".")[2]: p for p in records if p.layer == layer.name}
@@ -220,12 +232,23 @@ def _compare(record: ParameterRecord, old: Any, new: Any, gradient: Any) -> None
     record.update = norm(new.astype(np.float64) - old.astype(np.float64))
     if gradient is None:
         return
+    if old.ndim > 1 and record.norm and record.gradient:
+        record.along, record.turn = _directions(old, new, gradient)
     pulled, moved, held = gradient != 0, new != old, (gradient == 0) & (old == 0)
     record.stuck = float((pulled & ~moved).sum()) / max(int(pulled.sum()), 1)
     if record.masked:
         record.regrown = float((moved & held).sum()) / max(int(held.sum()), 1)
-    if not record.update and record.gradient and str(old.dtype) in ("float32", "float64"):
+    if not record.update and pulled.any() and str(old.dtype) in ("float32", "float64"):
         record.trainable = False
+
+
+def _directions(old: Any, new: Any, gradient: Any) -> tuple[float, float]:
+    """How far a gradient points along a weight, and how far a step turns it: see the record."""
+    weight, step, pull = (np.asarray(t, np.float64).ravel() for t in (old, new, gradient))
+    size, step = np.linalg.norm(weight), step - weight
+    aside = step - (step @ weight / size**2) * weight
+    along = ratio(float(abs(pull @ weight)), float(size * np.linalg.norm(pull)))
+    return along, float(np.linalg.norm(aside) / size)
 
 
 def held_in(state: Any) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 Operations that only wrap others (`jit`, `remat`) are entered; a `scan` is replayed step by
 step, so the gates of a recurrent layer are seen. A softmax is found by its parts: an exponential
 over its own sum, along the last axis; it is attention once a product mixes other values by it. See
-`torch_attention` for what its rows are.
+`torch_attention` for what its rows are. Indices that the network computes itself are followed to
+tables and layers that they choose among, as in torch; not in loops.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +23,14 @@ import numpy as np
 from jax.api_util import debug_info
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
-from paramlock.certifying.records import ACTIVATIONS, EVEN, INPUT, MASKED, Lineage, Tag
+from paramlock.certifying.records import ACTIVATIONS, EVEN, INPUT, MASKED, Lineage, Tag, pools
 
 SAME = {"soft_sign": "softsign", "hard_silu": "hardswish", "logistic": "sigmoid"}
 NAMED = ACTIVATIONS | SAME.keys()
 FUNCTIONS = "jax/_src/nn/functions.py"  # where jax.nn keeps its activations
+CHOOSE = {"argmin", "argmax", "top_k"}
+LOOK_UP = {"gather", "dot_general"}
+WEIGHS = {"mul", "dot_general"}
 COMPARISONS = {"gt", "lt", "ge", "le", "eq", "ne"}
 OPAQUE = {"while", "cond", "custom_vjp_call"}
 CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "checkpoint": "jaxpr"}
@@ -37,22 +43,27 @@ class Seen:
     `sites`: by layer, function and units, a list of calls, each with the largest derivative,
     the number of small ones and of all (by unit), and whether all were finite. `ranges`: by
     layer, part and call, the least and the greatest value, how many were not finite, the samples.
-    `beside`: other layers that feed a site.
+    `beside`: other layers that feed a site. `picks`: tables that were looked up, by layer and
+    number of rows, with the choice that did it, or `None` where the data did.
+    `spreads`: by layer, for each call, the norms of what sets positions apart, and of all.
     """
 
     sites: dict[tuple[str, str, int], list[Any]] = field(default_factory=dict)
     ranges: dict[tuple[str, str, int], list[Any]] = field(default_factory=dict)
     beside: dict[tuple[str, str, int], tuple[str, ...]] = field(default_factory=dict)
     unseen: dict[str, None] = field(default_factory=dict)
+    spreads: dict[str, list[Any]] = field(default_factory=dict)
+    picks: list[tuple[str, int, tuple[Any, int] | None]] = field(default_factory=list)
 
 
 @dataclass
 class Waiting:
-    """What a value may turn out to be, noted in `Tag.rows`: a gate, or a softmax of scores."""
+    """What a value may turn out to be, noted in `Tag.rows`: a gate, a choice, or a softmax."""
 
-    stage: str  # "gate", "exp" or "softmax"
+    stage: str  # "gate", "choice", "exp" or "softmax"
     tag: Tag
     scores: Any = None
+    choice: tuple[Any, int] | None = None  # its number, and how much it picks
 
 
 class Replay:
@@ -61,6 +72,7 @@ class Replay:
     def __init__(self, lineage: Lineage, seen: Seen, delta: float, samples: int) -> None:
         self._lineage, self._seen, self._delta, self._samples = lineage, seen, delta, samples
         self._calls: dict[tuple[str, str], int] = defaultdict(int)
+        self._origins = itertools.count()
 
     def run(
         self, jaxpr: Any, consts: Any, values: Any, tags: Any
@@ -100,6 +112,10 @@ class Replay:
         tags = [t for v in equation.invars if (t := _tag(known, v)) is not None]
         tag = self._lineage.combine((), tags)
         outputs = _bind(equation, [_value(env, v) for v in equation.invars])
+        if tag is not None and tag.data:
+            flowing = [v for v in equation.invars if (t := _tag(known, v)) is not None and t.data]
+            together = pools([v.aval.shape for v in flowing], equation.outvars[0].aval.shape)
+            tag = tag._replace(pooled=tag.pooled or together)
         env.update(zip(equation.outvars, outputs, strict=True))
         known.update(dict.fromkeys(equation.outvars, tag))
         if tag is None or not tag.data or all(t.data for t in tags):
@@ -107,6 +123,8 @@ class Replay:
         source = next(v for v in equation.invars if (t := _tag(known, v)) is not None and t.data)
         for layer in tag.layers:
             self._range(layer, "output", outputs[-1])
+            if not tag.pooled:
+                self._spread(layer, outputs[-1])
             self._range(layer, "input", _value(env, source))
 
     # --- loops
@@ -204,12 +222,36 @@ class Replay:
         if name in OPAQUE:
             self._seen.unseen[f"what {_called(equation)} does, after {_layer(data[0][1])}"] = None
         waiting = [t.rows for _, t in data if t.rows is not None]
-        if name in COMPARISONS and jnp.issubdtype(data[0][0].aval.dtype, jnp.floating):
+        chosen = next((w.choice for w in waiting if w.choice), None)
+        if name in WEIGHS and any(t.routed for _, t in data):
+            self._lineage.route(t for _, t in data)
+        if name in CHOOSE and data[0][1].layers:
+            out = equation.outvars[-1]
+            choice = next(self._origins), math.prod(out.aval.shape)
+            known[out] = tag._replace(rows=Waiting("choice", data[0][1], choice=choice))
+        elif name in LOOK_UP and self._look_up(equation, data, chosen, known):
+            return
+        elif chosen and not all(_chosen(t) for _, t in data):
+            known[out] = tag._replace(routed=True)
+            self._lineage.route(t for _, t in data if not _chosen(t))
+        elif name in COMPARISONS and jnp.issubdtype(data[0][0].aval.dtype, jnp.floating):
             known[out] = tag._replace(rows=Waiting("gate", data[0][1]))
         elif name == "exp":
             known[out] = tag._replace(rows=Waiting("exp", tag, env[data[0][0]]))
         elif waiting:
             known[out] = tag._replace(rows=self._still(equation, waiting, len(data)))
+
+    def _look_up(self, equation: Any, data: Any, chosen: Any, known: Any) -> bool:
+        """Note a look-up in a table of weights, by a choice or by the data's own integers."""
+        indices = [v for v, _ in data if jnp.issubdtype(v.aval.dtype, jnp.integer)]
+        if not all(_chosen(t) or v in indices for v, t in data) or not (chosen or indices):
+            return False
+        tables = [(v, t) for v in equation.invars if (t := _tag(known, v)) is not None]
+        for table, tag in tables:
+            if not tag.data and len(table.aval.shape) > 1:
+                for layer in tag.layers:
+                    self._seen.picks.append((layer, table.aval.shape[0], chosen))
+        return bool(chosen) and any(not tag.data for _, tag in tables)
 
     def _still(self, equation: Any, waiting: list[Waiting], data: int) -> Waiting | None:
         """What a value is still waiting to become after an operation; note what it is."""
@@ -252,6 +294,21 @@ class Replay:
         bad = (~jnp.isfinite(value)).sum()
         found = [value.min(0), value.max(0), bad, jnp.asarray(self._samples)]
         self._seen.ranges[(layer, part, call)] = found
+
+    def _spread(self, layer: str, value: Any) -> None:
+        """Note how far positions are apart in an output (sample, position, feature)."""
+        sequence = jnp.ndim(value) == 3 and value.shape[0] == self._samples and value.shape[1] > 1
+        if not sequence or not jnp.issubdtype(value.dtype, jnp.floating):
+            return
+        value = value.astype(jnp.promote_types(value.dtype, jnp.float32))
+        away = value - value[:, :1]  # equal positions give 0, which their mean may not
+        apart = away - away.mean(1, keepdims=True)
+        norms = [jnp.linalg.norm(part.ravel()) for part in (apart, value)]
+        self._seen.spreads.setdefault(layer, []).append(norms)
+
+
+def _chosen(tag: Tag) -> bool:
+    return tag.rows is not None and tag.rows.stage == "choice"
 
 
 def _layer(tag: Tag | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,8 @@ class Site:
         self, slope: Tensor, axis: int, function: str, delta: float, counted: Tensor | None
     ) -> None:
         """Count derivatives; units lie along `axis`. What is not `counted` is zero."""
+        if not slope.numel():  # of an expert that no sample was sent to
+            return
         size = slope if function in FROM_OUTPUT else slope.abs()  # the former have no sign
         axes = _other_axes(size, axis)
         largest = size.amax(axes)
@@ -72,6 +75,8 @@ class Range:
         """Take in a batch: samples along the first axis, units along `axis`."""
         if value.ndim < 2:
             value = value.reshape(-1, 1)
+        if not value.numel():
+            return
         if value.is_complex():
             value = torch.view_as_real(value).flatten(-2)
         low, high = value.amin(0), value.amax(0)
@@ -95,6 +100,31 @@ class Range:
     def all_constant(self) -> bool:
         """Whether nothing varied."""
         return self.varies is not None and len(self.constant()) == len(self.varies)
+
+
+class Spread:
+    """How far the positions of sequences are apart, against the norm, over all the data."""
+
+    def __init__(self) -> None:
+        self._apart = self._whole = 0.0
+
+    def add(self, value: Tensor, axis: int) -> None:
+        """Take in a batch whose positions lie along `axis`.
+
+        Distances are taken from the first position before the mean is, so that equal ones give 0.
+        """
+        value = value.to(torch.promote_types(value.dtype, torch.float32))
+        away = value - value.narrow(axis, 0, 1)
+        self._apart = math.hypot(self._apart, _size(away - away.mean(axis, keepdim=True)))
+        self._whole = math.hypot(self._whole, _size(value))
+
+    def share(self) -> float | None:
+        """The spread over the norm; `None` for zeros, which have no positions to tell apart."""
+        return self._apart / self._whole if self._whole else None
+
+
+def _size(value: Tensor) -> float:
+    return float(torch.linalg.vector_norm(value, dtype=torch.float64))
 
 
 def _differs(a: Tensor, b: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ def measure(
         drift = {m: _drift(m, statistics) for m, statistics in before.items() if statistics}
     records = [_parameter_record(p, *names[p], gradients[p]) for p in names]
     tracer.note_calls(records)
+    _measure_picks(tracer, records, [gradients[p] for p in names])
     result = Measurement(
         "torch",
         records,
@@ -140,6 +141,17 @@ def _parameter_record(parameter: nn.Parameter, *names: Any) -> ParameterRecord:
         gradient_nonfinite=0 if gradient is None else count_nonfinite(gradient),
         aliases=tuple(own[1:]),
     )
+
+
+def _measure_picks(
+    tracer: Tracer, records: list[ParameterRecord], gradients: list[Tensor | None]
+) -> None:
+    """Note the rows of codebooks that got no gradient."""
+    for record, gradient in zip(records, gradients, strict=True):
+        record.picks = tracer.picks.of(record)
+        if record.picks and gradient is not None:
+            silent = (gradient.flatten(1) == 0).all(1)
+            record.unpicked = tuple(silent.nonzero().flatten().tolist())
 
 
 def _mask_of(model: nn.Module, record: ParameterRecord) -> Tensor | None:
@@ -272,6 +284,8 @@ def _measure_update(
 def _compare(record: ParameterRecord, old: Tensor, new: Tensor, gradient: Tensor | None) -> None:
     wide = torch.promote_types(old.dtype, torch.float32)
     record.update = norm(new.to(wide) - old.to(wide))
+    if gradient is not None and old.ndim > 1 and record.norm and record.gradient:
+        record.along, record.turn = _directions(old, new, gradient)
     moved = new != old
     if record.masked and gradient is not None:
         held = (gradient == 0) & (old == 0)
@@ -279,6 +293,14 @@ def _compare(record: ParameterRecord, old: Tensor, new: Tensor, gradient: Tensor
     if gradient is not None:
         pulled = gradient != 0
         record.stuck = float((pulled & ~moved).sum()) / max(int(pulled.sum()), 1)
+
+
+def _directions(old: Tensor, new: Tensor, gradient: Tensor) -> tuple[float, float]:
+    """How far a gradient points along a weight, and how far a step turns it: see the record."""
+    weight, step, pull = (t.double().flatten() for t in (old, new, gradient))
+    size, step = weight.norm(), step - weight
+    aside = step - (step @ weight / size**2) * weight
+    return float((pull @ weight).abs() / (size * pull.norm())), float(aside.norm() / size)
 
 
 def _step_on_copies(

@@ -6,10 +6,16 @@ parameters that functions receive it learns the graph of layers. What happens in
 function is not seen; the gates of an LSTM or GRU and the rows of attention are computed again from
 its inputs. Gates that are written out by hand (`torch.where`, a product with a comparison) and
 derivatives that are (`torch.autograd.Function`) are named as not seen.
+
+An index that the network computes itself (argmin, argmax, the best k) is followed to the tables it
+looks up and to the layers it chooses among: as an index, a mask or a one-hot product. It is lost
+where it becomes a Python number, inside `gumbel_softmax`, and with codes kept in buffers, which
+have no gradient.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -21,17 +27,25 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from paramlock.certifying.in_torch import attention as torch_attention
 from paramlock.certifying.in_torch import gates as torch_gates
-from paramlock.certifying.in_torch.counts import FROM_OUTPUT, Range, Site, site_record
+from paramlock.certifying.in_torch.counts import (
+    FROM_OUTPUT,
+    Range,
+    Site,
+    Spread,
+    site_record,
+)
 from paramlock.certifying.records import (
     ACTIVATIONS,
     INPUT,
     LayerRecord,
     Lineage,
     ParameterRecord,
+    Picks,
     SiteRecord,
     Tag,
+    pools,
 )
-from paramlock.models.batches import call
+from paramlock.models.batches import call, samples_in
 from paramlock.models.in_torch import layer_of, parameter_names, tensors_in, unit_axis
 
 CONVOLUTIONS = {f"conv{'_transpose' * t}{d}d": -d - 1 for d in (1, 2, 3) for t in (False, True)}
@@ -39,6 +53,10 @@ CHANNELS_SECOND = {"batch_norm", "group_norm", "instance_norm", "prelu"}
 AXES_MOVE = {"permute", "transpose", "movedim", "swapaxes", "moveaxis", "t", "mT", "T"}
 COMPARISONS = {"gt", "lt", "ge", "le", "eq", "ne", "greater", "less", "greater_equal", "less_equal"}
 CHOICES = {"maximum", "minimum", "fmax", "fmin"}  # of values and a bound: a gate as well
+CHOOSE = {"argmin", "argmax", "min", "max", "topk"}  # those that give indices
+INDICES = {"scatter", "one_hot"}  # what they make of a choice is one, whatever it was written to
+WEIGHS = {"mul", *torch_attention.PRODUCTS}
+LOOK_UP = {"embedding", "getitem", "index_select", "gather", "take_along_dim"}
 RECURRENT = {"rnn_tanh": "tanh", "rnn_relu": "relu"}  # and their cells
 
 
@@ -64,16 +82,23 @@ class Tracer(TorchFunctionMode):
         self._sites: dict[tuple[str, str, int], Site] = {}
         self._outputs: dict[tuple[str, int], Range] = {}
         self._inputs: dict[tuple[str, int], Range] = {}
+        self._spreads: dict[tuple[str, int], Spread] = {}
+        self._samples = 0
         self._calls: dict[str, int] = defaultdict(int)
         self._gates: Any = (
             WeakIdKeyDictionary()
         )  # comparisons of values, with the layer they rest on
+        self._choices: Any = WeakIdKeyDictionary()  # {index: its origin and how much it picks}
+        self._origins = itertools.count()
+        self.picks = Picks()
         self.unseen: dict[str, None] = {}
 
     def start(self, inputs: Any) -> None:
         """Forget the values of the last batch; what was counted stays."""
         self._tags, self._gates = WeakIdKeyDictionary(), WeakIdKeyDictionary()
+        self._choices = WeakIdKeyDictionary()
         self._calls.clear()
+        self._samples = 0 if self._light else samples_in(inputs)
         for tensor in tensors_in(inputs):
             self._tags[tensor] = Tag((), True, -1)
 
@@ -94,6 +119,7 @@ class Tracer(TorchFunctionMode):
         if isinstance(output, Tensor):
             if not self._light:
                 self._gate(name.strip("_"), args, kwargs, output)
+                self._choose(name.strip("_"), args, kwargs, result)
             if output.is_floating_point() or output in self._tags:
                 self._see(name, func, args, kwargs, before, result, output)
         return result
@@ -111,6 +137,41 @@ class Tracer(TorchFunctionMode):
         elif gate is not None:
             self.unseen[f"a comparison that gates values by hand ({name}), after {gate}"] = None
 
+    def _choose(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Follow indices that the network computes to the rows and layers that they pick."""
+        if not self._choices and name not in CHOOSE | LOOK_UP:
+            return
+        tensors = [*tensors_in(args), *tensors_in(kwargs)]
+        choice = next((c for t in tensors if (c := self._choices.get(t)) is not None), None)
+        floats = [t for t in tensors if t.is_floating_point() and t not in self._choices]
+        tags = [tag for t in floats if (tag := self._tags.get(t)) is not None and tag.data]
+        made = list(tensors_in(result))
+        if name in CHOOSE and any(tag.layers for tag in tags):
+            made = [t for t in made if not t.is_floating_point()]
+            choice = next(self._origins), sum(t.numel() for t in made)
+        elif tags and name not in INDICES:
+            gated = name in WEIGHS and any(tag.routed for tag in tags)
+            self.lineage.route(tags if choice or gated else ())
+            return
+        elif tables := self._tables(floats):
+            index = any(not t.is_floating_point() and t.dtype != torch.bool for t in tensors)
+            if (name in LOOK_UP and index) or (name in torch_attention.PRODUCTS and choice):
+                for layer, rows in tables:
+                    self.picks.note(layer, rows, choice)
+            return
+        for tensor in made if choice else ():
+            self._choices[tensor] = choice
+
+    def _tables(self, tensors: list[Tensor]) -> list[tuple[str, int]]:
+        """The layers and numbers of rows of those tensors that are made of weights alone."""
+        found: list[tuple[str, int]] = []
+        for table in (t for t in tensors if t.ndim > 1):
+            tag = self._tags.get(table)
+            own = (self._owners[id(table)],) if id(table) in self._owners else ()
+            made_of = tag.layers if tag is not None and not tag.data else ()
+            found += [(layer, len(table)) for layer in own or made_of]
+        return found
+
     def _see(
         self, name: str, func: Any, args: Any, kwargs: Any, before: Any, result: Any, output: Tensor
     ) -> None:
@@ -123,6 +184,11 @@ class Tracer(TorchFunctionMode):
         source = next((t for t in tensors if (x := self._tags.get(t)) is not None and x.data), None)
         tag = tag._replace(unit_axis=_unit_axis(name, bool(owners), tag, source, output))
         tag = self._attention(name, args, kwargs, tag, tags) if self._replay else tag
+        if self._choices and tag.data and any(t in self._choices for t in tensors):
+            tag = tag._replace(routed=True)
+        if tag.data and not self._light:
+            shapes = [t.shape for t in tensors if (x := self._tags.get(t)) is not None and x.data]
+            tag = tag._replace(pooled=tag.pooled or pools(shapes, output.shape))
         function = _function(name, kwargs)
         if function in ACTIVATIONS and tag.data and source is not None:
             fed_by = self._tags[source]
@@ -199,12 +265,24 @@ class Tracer(TorchFunctionMode):
             self._site(tag, function, FROM_OUTPUT[function](output.detach()), output)
         if self._light:
             return
+        if name == "multi_head_attention_forward" and output.ndim == 3:  # its samples come second
+            output = output.transpose(0, 1)
+            source = source if source is None or source.ndim < 3 else source.transpose(0, 1)
         for layer in tag.layers:
             key = (layer, self._calls[layer])
             self._calls[layer] += 1
             self._outputs.setdefault(key, Range()).add(output.detach(), tag.unit_axis)
+            self._spread(key, tag, output.detach())
             if source is not None:
                 self._inputs.setdefault(key, Range()).add(source.detach(), -1)
+
+    def _spread(self, key: tuple[str, int], tag: Tag, output: Tensor) -> None:
+        """Measure how far positions are apart in an output (sample, position, feature)."""
+        if tag.pooled or output.ndim != 3 or len(output) != self._samples:
+            return
+        axis = 1 if tag.unit_axis == -1 else 2
+        if output.shape[axis] > 1 and output.numel() and output.is_floating_point():
+            self._spreads.setdefault(key, Spread()).add(output, axis)
 
     def note_functions(self, outputs: Any) -> None:
         """Note derivatives that the model's author wrote by hand: they may be zero anywhere."""
@@ -234,6 +312,7 @@ class Tracer(TorchFunctionMode):
     def _layer_record(self, name: str, called: bool) -> LayerRecord:
         outputs = [r for (layer, _), r in self._outputs.items() if layer == name]
         inputs = [r for (layer, _), r in self._inputs.items() if layer == name]
+        spreads = [s.share() for (layer, _), s in self._spreads.items() if layer == name]
         same_width = {len(r.varies) for r in outputs if r.varies is not None}
         constant = _common([r.constant() for r in outputs]) if len(same_width) == 1 else ()
         module = self._modules.get(name)
@@ -247,6 +326,8 @@ class Tracer(TorchFunctionMode):
             bool(inputs) and all(r.all_constant() for r in inputs),
             sum(r.nonfinite for r in outputs),
             "" if unit_axis(module) is None else f"{name}.weight".removeprefix("."),
+            name in self.lineage.routed,
+            max((s for s in spreads if s is not None), default=None),
         )
 
 

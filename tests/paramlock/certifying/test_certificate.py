@@ -197,7 +197,7 @@ def test_the_whole_model_is_a_place_of_its_own():
 def test_the_zoo_is_large_enough():
     assert len(zoo.SICK) >= 24 and len(zoo.HEALTHY) >= 12
     planted = {kind for case in zoo.SICK for kind in case.finds.values()}
-    assert planted == set(KINDS)
+    assert planted == set(KINDS) - {"inactive"}  # no measurement of a certificate tells it
 
 
 # --- the model stays as it was
@@ -469,6 +469,16 @@ def test_attention_with_weights_apart_belongs_to_its_module():
     assert (site.layer, site.function, site.units, site.beside) == ("attend", "attention", 2, ())
 
 
+def test_an_emptied_layer_silences_all_gradients_and_a_pruned_bias_none():
+    case = next(c for c in zoo.SICK if c.name == "emptied_by_a_mask_without_biases")
+    assert [p.gradient for p in examine(case).measurement.parameters] == [0, 0, 0]
+    torch.manual_seed(0)
+    model = zoo.mlp()
+    hold(model, {"2.bias": torch.ones(16, dtype=torch.bool)}, at_zero=True)
+    (lock,) = certificate(model, zoo.vectors(), F.cross_entropy).locks
+    assert (lock.kind, lock.value, lock.backward) == ("pruned", 1, ())
+
+
 def test_a_cascade_is_of_exact_zeros():
     """Killing layer 2 zeroes the gradients of all below, and of the weights of layer 4."""
     torch.manual_seed(0)
@@ -477,6 +487,87 @@ def test_a_cascade_is_of_exact_zeros():
     zero = {p.name for p in found if p.gradient == 0}
     assert zero >= {"0.weight", "0.bias", "2.weight", "2.bias", "4.weight"}
     assert "6.bias" not in zero
+
+
+@pytest.mark.parametrize(
+    ("way", "place", "backward"),
+    [
+        (zoo.in_parts, "experts.2", ()),
+        (zoo.in_parts_if_any, "experts.2", ()),
+        (zoo.masked, "experts.2.2", ("experts.2.0",)),
+    ],
+)
+def test_an_expert_that_is_never_chosen_is_found_however_samples_are_sent(way, place, backward):
+    torch.manual_seed(0)
+    found = certificate(zoo.Experts(way, shut=[2]), zoo.vectors(), F.cross_entropy)
+    (lock,) = found.locks
+    assert (lock.kind, lock.place, lock.backward) == ("unused", place, backward)
+    assert "none of 96 samples" in lock.evidence and not found.measurement.unseen
+
+
+@pytest.mark.parametrize("spread", [0, 1])
+def test_codes_are_unused_only_beyond_chance(spread):
+    """16 codes cannot all be chosen by 4 samples; that 12 are far away shows by 96."""
+    torch.manual_seed(0)
+    x, y = zoo.vectors()
+    model = zoo.Quantised(x, far=12 * spread)
+    few = certificate(model, (x[:4], y[:4]), F.cross_entropy)
+    assert not [k for k in few.locks if k.kind == "unused"]
+    parts = [(x[:40], y[:40]), (x[40:], y[40:])]
+    record = certificate(model, parts, F.cross_entropy).measurement.parameters[4]
+    assert (record.name, record.picks) == ("codes.weight", 96)
+    assert record.unpicked == tuple(range(12 * spread))
+
+
+def test_a_codebook_multiplied_by_one_hot_rows_is_looked_up():
+    class OneHot(zoo.Quantised):
+        def forward(self, x):
+            z = torch.tanh(self.encode(x))
+            nearest = torch.cdist(z, self.codes.weight).argmin(1)
+            rows = torch.zeros(len(x), 16).scatter_(1, nearest[:, None], 1.0)
+            return self.decode(rows @ self.codes.weight + z - z.detach())
+
+    torch.manual_seed(0)
+    x, y = zoo.vectors()
+    (lock,) = certificate(OneHot(x, far=12), (x, y), F.cross_entropy).locks
+    assert (lock.kind, lock.place, lock.units) == ("unused", "codes", tuple(range(12)))
+
+
+def test_the_spread_of_positions_is_that_of_its_formula():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(8, 5, 1), nn.Flatten(), nn.Linear(30, 3))
+    x, y = torch.randn(32, 8, 6), torch.arange(32) % 3
+    value = model[0](x)  # positions lie along the last axis here
+    apart = (value - value.mean(2, keepdim=True)).norm() / value.norm()
+    for data in ((x, y), [(x[:20], y[:20]), (x[20:], y[20:])]):
+        conv, head = certificate(model, data, F.cross_entropy).measurement.layers
+        assert conv.spread == pytest.approx(apart.item(), rel=1e-5) and head.spread is None
+
+
+def test_without_a_way_round_the_spread_falls_ever_faster():
+    torch.manual_seed(0)
+    layers = certificate(zoo.Tower(False), zoo.series(), F.cross_entropy).measurement.layers
+    embed, *blocks = [layer.spread for layer in layers if not layer.name.endswith("_proj")][:4]
+    assert 1 > embed > blocks[0] > 100 * blocks[1] > 1000 * blocks[2]
+
+
+@pytest.mark.parametrize(
+    ("make", "rate", "power"), [(torch.optim.SGD, 1.0, 2), (torch.optim.Adam, 0.01, 1)]
+)
+def test_under_a_norm_layer_a_step_turns_the_less_the_heavier_the_weight(make, rate, power):
+    """By gradient descent with the square of the scale, by Adam with the scale."""
+    turns = {}
+    for factor in (1, 10, 100):
+        torch.manual_seed(0)
+        model = zoo.convolutional()
+        zoo.scale(model[0], factor)
+        optimizer = make(model.parameters(), rate)
+        found = certificate(model, zoo.images(), F.cross_entropy, optimizer=optimizer)
+        weight = found.measurement.parameters[0]
+        assert weight.name == "0.weight" and weight.along < 1e-3
+        turns[factor] = weight.turn
+    assert turns[1] / turns[10] == pytest.approx(10**power, rel=0.1)
+    assert turns[10] / turns[100] == pytest.approx(10**power, rel=0.1)
 
 
 def test_tied_weights_count_once():

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from paramlock.certifying.certificate import certificate
 from paramlock.certifying.records import INPUT
+from paramlock.holding.in_optax import hold, zero_entries
 from paramlock.unlocking.units import locked_units
 from paramlock.watching.watch import watch
 from tests.paramlock import zoo
@@ -177,6 +178,15 @@ def test_what_the_optimizer_never_moves_is_frozen():
     assert found(certified.locks) == [("frozen", "l0")]
 
 
+def test_a_layer_whose_kernel_is_held_at_zero_is_emptied():
+    model, held = Nnx(), {"l1.kernel": jnp.ones((16, 16), bool)}
+    nnx.update(model, zero_entries(nnx.state(model, nnx.Param), held))
+    optimizer = nnx.Optimizer(model, hold(optax.sgd(0.1), held), wrt=nnx.Param)
+    (lock,) = certificate(model, (X, Y), cross_entropy, optimizer=optimizer).locks
+    assert (lock.kind, lock.place, lock.value) == ("emptied", "l1", 1)
+    assert (lock.backward, lock.forward) == (("l0",), ("l2", "l3"))
+
+
 class Normed(nnx.Module):
     def __init__(self):
         rngs = nnx.Rngs(0)
@@ -207,6 +217,14 @@ def test_a_healthy_model_has_no_lock_and_stays_as_it_was():
     assert not certified.locks and certified.measurement.samples == 96
     after = jax.tree.leaves(nnx.state((model, optimizer)))
     assert all(a is b or jnp.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_a_weight_too_heavy_to_turn_is_found_behind_its_norm():
+    model = Normed()
+    model.first.kernel[...] = model.first.kernel[...] * 1e4
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+    (lock,) = certificate(model, (X, Y), cross_entropy, optimizer=optimizer).locks
+    assert (lock.kind, lock.place, lock.backward) == ("heavy", "first", ())
 
 
 class Series(linen.Module):
@@ -340,6 +358,88 @@ def test_linen_without_variables_and_unknown_optimizers_are_refused():
     weights = with_leaf(variables(), "l0", "kernel", lambda w: w.astype(jnp.int8))
     with pytest.raises(ValueError, match=r"'l0.kernel' is of type int8"):
         certificate(Linen(), (X, Y), cross_entropy, params=weights)
+
+
+# --- positions of a sequence
+
+
+class Tower(linen.Module):
+    """Six layers of attention, with a way round each of them or without."""
+
+    skips: bool
+
+    @linen.compact
+    def __call__(self, x):
+        for i in range(6):
+            mixed = linen.MultiHeadDotProductAttention(2, name=f"at{i}")(x)
+            x = x + mixed if self.skips else mixed
+        return linen.Dense(3, name="head")(x.mean(1))
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_attention_alone_makes_all_positions_the_same(skips):
+    x = jnp.asarray(RNG.normal(size=(32, 6, 8)), jnp.float32)
+    weights = variables(Tower(skips), x)
+    certified = certificate(Tower(skips), (x, Y[:32]), cross_entropy, params=weights)
+    spreads = {la.name: la.spread for la in certified.measurement.layers if la.spread is not None}
+    assert list(spreads) == [f"at{i}.out" for i in range(6)] and spreads["at0.out"] > 0.1
+    if skips:
+        assert not certified.locks and min(spreads.values()) > 0.01
+    else:
+        (lock,) = certified.locks
+        same = [name for name, spread in spreads.items() if spread < 1e-6]
+        assert (lock.kind, lock.place) == ("collapsed", same[0]) and 1 < len(same) < 6
+        assert [name for name in lock.forward if name in spreads] == same[1:]
+
+
+# --- what the network chooses itself
+
+
+class Quantised(nnx.Module):
+    """An encoder, the nearest code of a codebook, a decoder; twelve codes are out of reach."""
+
+    def __init__(self, x):
+        rngs = nnx.Rngs(0)
+        self.encode, self.decode = nnx.Linear(8, 4, rngs=rngs), nnx.Linear(4, 3, rngs=rngs)
+        self.codes = nnx.Embed(16, 4, rngs=rngs)
+        near = nnx.tanh(self.encode(x[:16]))
+        self.codes.embedding[...] = near.at[:12].add(100.0)
+
+    def __call__(self, x):
+        z = nnx.tanh(self.encode(x))
+        nearest = jnp.square(z[:, None] - self.codes.embedding[...]).sum(-1).argmin(-1)
+        return self.decode(self.codes(nearest) + z - jax.lax.stop_gradient(z))
+
+
+class Experts(nnx.Module):
+    """Four experts, of which a router never chooses number 2."""
+
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.router = nnx.Linear(8, 4, rngs=rngs)
+        self.router.bias[...] = self.router.bias[...].at[2].set(-100.0)
+        self.experts = nnx.List(nnx.Linear(8, 3, rngs=rngs) for _ in range(4))
+
+    def __call__(self, x):
+        gates = nnx.softmax(self.router(x))
+        chosen = gates.argmax(-1)
+        parts = [(chosen == i) * gates[:, i] for i in range(4)]
+        return sum(g[:, None] * expert(x) for g, expert in zip(parts, self.experts, strict=True))
+
+
+def test_codes_and_experts_that_nothing_chooses_are_unused():
+    parts = [(X[:48], Y[:48]), (X[48:], Y[48:])]
+    (codes,) = certificate(Quantised(X), parts, cross_entropy).locks
+    assert (codes.kind, codes.place, codes.units) == ("unused", "codes", tuple(range(12)))
+    assert "; 96 were looked up" in codes.evidence
+    (expert,) = certificate(Experts(), (X, Y), cross_entropy).locks
+    assert (expert.kind, expert.place, expert.units) == ("unused", "experts.2", ())
+
+
+def test_words_that_the_data_leave_out_are_no_lock():
+    model = nnx.Sequential(nnx.Embed(40, 8, rngs=nnx.Rngs(0)), nnx.Linear(8, 3, rngs=nnx.Rngs(1)))
+    tokens = jnp.asarray(RNG.integers(0, 11, 96))
+    assert not certificate(model, (tokens, Y), cross_entropy).locks
 
 
 # --- attention, loops and hand-made gates
