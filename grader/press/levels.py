@@ -24,7 +24,7 @@ LEVELS: dict[str, dict[str, str]] = {
         "ATEN_CPU_CAPABILITY": "default",
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "OPENBLAS_CORETYPE": "Nehalem",
-        "XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX",  # below it JAX has no float16
         "MKL_CBWR": "COMPATIBLE",  # torch's matrix products
         "NPY_DISABLE_CPU_FEATURES": "X86_V3",  # NumPy's own loops
     },
