@@ -567,8 +567,10 @@ assert steps["SGD"] == 0 and 0.0099 < steps["Adam"] < 0.0101
 # | 03 | [Saturation](03_saturation.ipynb) | What brings a unit back from the flat part? |
 # | 04 | [Explicit freezing](04_explicit_freezing.ipynb) | What still moves a frozen layer? |
 # | 05 | [Pruning](05_pruning.ipynb) | Where must a removed weight be held? |
-# | 06 to 07 | Fisher importance, lock cascades | to come |
-# | 08 to 11 | unlocking, transfer, frozen networks, a clinic | to come |
+# | 06 | [Fisher importance](06_fisher_importance.ipynb) | What may be locked, and for which task? |
+# | 07 | [Lock cascades](07_lock_cascades.ipynb) | What else does one silent layer lock? |
+# | 08 | [Unlocking](08_unlocking.ipynb) | Which key opens which lock? |
+# | 09 to 11 | transfer, frozen networks, a clinic | to come |
 #
 # Three ways through it:
 #
