@@ -102,8 +102,7 @@ class Batch:
         return Graded(hand_in, content, marked)
 
     def _harvest(self, hand_in: HandIn) -> Harvest:
-        names = [exercise.name for exercise in self.lab.exercises]
-        wish = Wish(hand_in.file, hand_in.read(), names, modules_of(hand_in))
+        wish = Wish(hand_in.file, hand_in.read(), self.lab.names, modules_of(hand_in))
         harvest = self.engine.harvest(wish)
         if harvest.unusable:
             raise Unusable(harvest.unusable)

@@ -29,6 +29,7 @@ from grader.classroom.compiled import WORTH, compiled
 from grader.classroom.give_back import overview, pages
 from grader.classroom.give_back import sheets as export
 from grader.classroom.give_back.letters import letters
+from grader.classroom.gradebook.damage import damaged
 from grader.classroom.gradebook.gradebook import Gradebook
 from grader.classroom.gradebook.regrade import regrade
 from grader.classroom.mark import draw
@@ -49,6 +50,9 @@ def grade(options: argparse.Namespace) -> int:
         lab = find(options.lab)
         found = _found(options, lab)
         with Gradebook(options.gradebook) as gradebook:
+            for broken in damaged(gradebook, lab):
+                print(f"{broken}. It is graded again, where it is handed in.", file=sys.stderr)
+                gradebook.grade_again(broken.submission, len(broken.exercises))
             tally = _graded(options, lab, found.hand_ins, gradebook)
             _write(options, lab, gradebook)
     except BatchError as error:
@@ -184,6 +188,9 @@ def exported(options: argparse.Namespace) -> int:
         with Gradebook(options.gradebook, make=False) as gradebook:
             if not any(gradebook.standings(lab.name, lab.version, options.keep)):
                 raise BatchError(f"{gradebook.name} holds nothing of the lab {lab.name}.")
+            broken = list(damaged(gradebook, lab))
+            for one in broken:
+                print(f"{one}. grade takes it again, if it is handed in again.", file=sys.stderr)
             print(overview.as_text(letters(gradebook, lab, options.keep)))
             _write(options, lab, gradebook)
             if options.fill:
@@ -192,7 +199,7 @@ def exported(options: argparse.Namespace) -> int:
     except BatchError as error:
         print(error, file=sys.stderr)
         return UNUSABLE
-    return ALL_GRADED
+    return NOT_ALL_GRADED if broken else ALL_GRADED
 
 
 def again(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Row
 
 from grader.checking import book, registry
-from grader.classroom.gradebook import records
+from grader.classroom.gradebook import damage, records
 from grader.classroom.gradebook.gradebook import Gradebook, Keep
 from grader.classroom.mark.lab import Lab
 from grader.judging.judge import Report
@@ -71,15 +71,25 @@ def letters(gradebook: Gradebook, lab: Lab, keep: Keep) -> Iterator[Letter]:
     for standing in gradebook.standings(lab.name, lab.version, keep):
         counting = gradebook.submission(standing.counts)
         others = [gradebook.submission(number) for number in standing.others]
-        yield _letter(counting, gradebook.verdicts(standing.counts), others)
+        verdicts = gradebook.verdicts(standing.counts)
+        current = counting.version == lab.version and not counting.unusable
+        expected = lab.names if current else [row.exercise for row in verdicts]
+        yield _letter(counting, verdicts, others, damage.unreadable(verdicts, expected))
 
 
-def _letter(counting: Row[Any], verdicts: Sequence[Row[Any]], others: Sequence[Row[Any]]) -> Letter:
-    columns = counting._mapping
+def _letter(
+    counting: Row[Any],
+    verdicts: Sequence[Row[Any]],
+    others: Sequence[Row[Any]],
+    damaged: Sequence[str],
+) -> Letter:
+    known = {n: v for n, v in counting._mapping.items() if n in Letter.__struct_fields__}
+    if damaged:
+        known["unusable"] = damage.words(damaged)
     return Letter(
-        **{name: columns[name] for name in Letter.__struct_fields__ if name in columns},
+        **known,
         seeds=list(book.PUBLIC_SEEDS),
-        exercises=[_part(row) for row in verdicts],
+        exercises=[_part(row) for row in verdicts if row.exercise not in damaged],
         others=[Attempt(row.file, row.written, row.earned, row.unusable) for row in others],
     )
 

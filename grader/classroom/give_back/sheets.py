@@ -32,10 +32,9 @@ def write_csv(gradebook: Gradebook, lab: Lab, keep: Keep, path: Path) -> None:
     """
     text = io.StringIO()
     rows = csv.writer(text)
-    names = [exercise.name for exercise in lab.exercises]
-    rows.writerow(["student", "number", *names, "total", "possible", "file", "remark"])
+    rows.writerow(["student", "number", *lab.names, "total", "possible", "file", "remark"])
     for letter in letters(gradebook, lab, keep):
-        rows.writerow(_row(letter, names, lab.version))
+        rows.writerow(_row(letter, lab.names, lab.version))
     _written(path, text.getvalue())
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
@@ -90,6 +90,16 @@ class Gradebook:
         asked = select(Submission.student, Submission.content)
         rows = self._all(asked.filter_by(lab=lab, version=version, lost=0))
         return {(row.student, row.content) for row in rows}
+
+    def graded(self, lab: str, version: str) -> list[Row[Any]]:
+        """Id, student and file of all that has verdicts, and needs no more grading."""
+        asked = select(Submission.id, Submission.student, Submission.file)
+        return self._all(asked.filter_by(lab=lab, version=version, lost=0, unusable=""))
+
+    def grade_again(self, submission: int, lost: int) -> None:
+        """Let a submission make way for its repetition: so many of its verdicts are lost."""
+        changed = update(Submission).filter_by(id=submission).values(lost=lost)
+        self._database.lasting(lambda connection: connection.execute(changed))
 
     def holds(self, key: Values) -> bool:
         """Whether this submission (lab, student, content, version) needs no more grading."""

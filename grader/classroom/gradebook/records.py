@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import platform
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Row
 
 from grader.checking import book, registry
 from grader.classroom.collect.find import HandIn
+from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab
 from grader.classroom.mark.mark import Marked
 from grader.judging.evidence import Observations
@@ -24,6 +25,9 @@ from grader.judging.wire import decode, encode
 
 PACKAGES = ("parameter-locking", "numpy", "torch", "jax", "flax", "optax")
 """The packages whose versions may decide what an answer does."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,56 @@ def verdict(marked: Marked) -> dict[str, Any]:
     }
 
 
+class Damaged(BatchError):
+    """A row of the gradebook that cannot be read, as a failing disk or a hand may leave it."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the row of a verdict keeps, to judge it again."""
+
+    report: Report
+    statements: Sequence[str]
+    seeds: Sequence[int]
+    evidence: Observations | None
+    versions: Mapping[str, str]
+
+
+def kept(row: Row[Any]) -> Kept:
+    """All that a whole row of a verdict holds. Raises `Damaged`."""
+    return Kept(
+        report(row),
+        _read(row, "statements", list[str]),
+        _read(row, "seeds", list[int]),
+        _unpacked(row),
+        _read(row, "versions", dict[str, str]),
+    )
+
+
 def report(row: Row[Any]) -> Report:
-    """The report of a verdict's row."""
-    return msgspec.json.decode(row.report, type=Report)
+    """The report of a row, of which the large columns may be missing. Raises `Damaged`."""
+    return _read(row, "report", Report)
+
+
+def _read(row: Row[Any], column: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(row._mapping[column], type=kind)
+    except (msgspec.DecodeError, TypeError):
+        raise _damaged(row, column) from None
+
+
+def _unpacked(row: Row[Any]) -> Observations | None:
+    try:
+        return None if row.evidence is None else decode(zlib.decompress(row.evidence), Observations)
+    except (msgspec.DecodeError, zlib.error, TypeError):
+        raise _damaged(row, "evidence") from None
+
+
+def _damaged(row: Row[Any], column: str) -> Damaged:
+    return Damaged(
+        f"Row {row.id} of the gradebook ({row.exercise}) is damaged: its {column} cannot be read. "
+        "grade takes a submission whose rows are damaged once more, if it is handed to it again."
+    )
 
 
 @cache  # looking versions up takes longer than judging
@@ -86,10 +137,6 @@ def versions(exercise: str) -> dict[str, str]:
 def packed(seen: Observations | None) -> bytes | None:
     """Evidence as it is stored."""
     return None if seen is None else zlib.compress(encode(seen))
-
-
-def unpacked(stored: bytes | None) -> Observations | None:
-    return None if stored is None else decode(zlib.decompress(stored), Observations)
 
 
 def _json(value: Any) -> str:

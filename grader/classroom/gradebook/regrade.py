@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from sqlalchemy import Row
 
 from grader.checking import registry
-from grader.classroom.gradebook import records
 from grader.classroom.gradebook.gradebook import Gradebook
+from grader.classroom.gradebook.records import Kept, kept, versions
 from grader.classroom.mark.engine import Engine
 from grader.classroom.mark.key import Key
 from grader.classroom.mark.mark import Marked, mark, missing
 from grader.judging.evidence import same
-from grader.judging.judge import Report
 
 
 @dataclass(frozen=True)
@@ -23,24 +21,21 @@ class Regraded:
     """A row of the gradebook, and the same answer graded once more."""
 
     row: Row[Any]
+    kept: Kept
     student: str
     again: Marked
 
     @property
-    def recorded(self) -> Report:
-        return records.report(self.row)
-
-    @property
     def agrees(self) -> bool:
         """Whether every claim has the same verdict."""
-        pairs = zip(self.recorded.outcomes, self.again.report.outcomes, strict=False)
+        pairs = zip(self.kept.report.outcomes, self.again.report.outcomes, strict=False)
         return self.row.possible == self.again.report.possible and all(
             (one.claim, one.verdict) == (other.claim, other.verdict) for one, other in pairs
         )
 
     def __str__(self) -> str:
-        seeds = ", ".join(map(str, msgspec.json.decode(self.row.seeds))) or "none"
-        before, now = self.recorded, self.again.report
+        seeds = ", ".join(map(str, self.kept.seeds)) or "none"
+        before, now = self.kept.report, self.again.report
         return (
             f"Row {self.row.id}: {self.student}, {self.row.exercise}, secret seeds {seeds}\n"
             f"Recorded: {before.earned} of {before.possible} points ({before.verdict})\n"
@@ -50,15 +45,14 @@ class Regraded:
         )
 
     def _evidence(self) -> str:
-        stored, again = records.unpacked(self.row.evidence), self.again.evidence
+        stored, again = self.kept.evidence, self.again.evidence
         if stored is None or again is None:
             return "There is no evidence to compare."
         return f"The evidence is {'the same' if same(stored, again) else 'not the same'}."
 
     def _versions(self) -> str:
         """What has changed since the score was recorded."""
-        then = msgspec.json.decode(self.row.versions)
-        now = records.versions(self.row.exercise)
+        then, now = self.kept.versions, versions(self.row.exercise)
         changed = [
             f"{name} {then.get(name)} then, {now[name]} now"
             for name in now
@@ -71,13 +65,13 @@ def regrade(gradebook: Gradebook, number: int, engine: Engine) -> Regraded:
     """Grade the answer of a row again, on the row's own seeds.
 
     Raises:
-        BatchError: there is no such row.
+        BatchError: there is no such row, or it is damaged.
         UnknownExercise: the exercise is no longer there.
     """
     row = gradebook.verdict(number)
     exercise = registry.find(row.exercise)
-    statements, seeds = (msgspec.json.decode(text) for text in (row.statements, row.seeds))
+    known = kept(row)
     again = missing(exercise, "")
-    if statements:
-        again = mark(exercise, statements, seeds, Key(), engine)
-    return Regraded(row, gradebook.submission(row.submission_id).student, again)
+    if known.statements:
+        again = mark(exercise, known.statements, known.seeds, Key(), engine)
+    return Regraded(row, known, gradebook.submission(row.submission_id).student, again)

@@ -29,6 +29,10 @@ class Lab:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     @property
+    def names(self) -> list[str]:
+        return [exercise.name for exercise in self.exercises]
+
+    @property
     def possible(self) -> int:
         return sum(exercise.points for exercise in self.exercises)
 

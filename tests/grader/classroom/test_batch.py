@@ -8,12 +8,13 @@ import random
 import re
 import shlex
 import shutil
+import sqlite3
 import stat
 import sys
 import threading
 import tracemalloc
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -428,6 +429,52 @@ def test_a_score_is_reproduced_from_its_row_alone(light_lab, capsys, monkeypatch
     assert "They differ. The evidence is not the same." in capsys.readouterr().out
     assert main(["regrade", "99"]) == 2
     assert "has no verdict in a row 99" in capsys.readouterr().err
+
+
+DAMAGES = {
+    "report": "UPDATE verdict SET report = substr(report, 1, 20) WHERE id = {}",
+    "evidence": "UPDATE verdict SET evidence = x'00ff' WHERE id = {}",
+    "seeds": "UPDATE verdict SET seeds = '[null]' WHERE id = {}",
+}
+
+
+@pytest.mark.parametrize("column", DAMAGES)
+def test_a_damaged_row_is_no_traceback_and_no_difference(light_lab, capsys, column):
+    hand_in(light_lab, {"bob": ANSWERS["bob"]})
+    graded()
+    row = json.loads(Path("out/bob.json").read_text())["exercises"][0]["row"]
+    spoil(DAMAGES[column].format(row))
+    capsys.readouterr()
+    assert main(["regrade", str(row)]) == 2
+    assert f"Row {row} of the gradebook (double_all) is damaged: its {column}" in (
+        capsys.readouterr().err
+    )
+
+
+def spoil(*statements):
+    with closing(sqlite3.connect("gradebook.sqlite")) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "spoiling", ["DELETE FROM verdict", "DROP TABLE verdict", "UPDATE verdict SET report = '{'"]
+)
+def test_what_a_gradebook_has_lost_is_named_and_graded_again(light_lab, capsys, spoiling):
+    """Of one student's exercises nothing is left; the other's file could not be read anyway."""
+    hand_in(light_lab, {"alice": light.RIGHT, "fred": ANSWERS["fred"]})
+    graded()
+    spoil(spoiling)
+    capsys.readouterr()
+    assert main(["export", "--lab", "99", "--csv", "all.csv"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("is damaged") == 1 and "alice (alice.ipynb)" in said and "double_all" in said
+    assert scores()["alice"]["double_all"] == "" and "damaged" in scores()["alice"]["remark"]
+    assert graded() == 0
+    said = capsys.readouterr()
+    assert "1 to grade" in said.out and "alice (alice.ipynb)" in said.err
+    assert scores()["alice"]["double_all"] == "3" and scores()["alice"]["remark"] == ""
+    assert main(["export", "--lab", "99"]) == 0
 
 
 MOODLE_SHEET = """\ufeffIdentifier,"Full name",Grade,"Maximum Grade","Last modified (grade)"
