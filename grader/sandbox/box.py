@@ -24,6 +24,7 @@ from typing import IO
 import msgspec
 
 from grader.judging.wire import write_frame
+from grader.sandbox.folders import temporary
 from grader.sandbox.inside.messages import PACKET, Ending, Job, Ready
 from grader.sandbox.view import View
 
@@ -199,10 +200,10 @@ def _staged(bubblewrap: str, view: View) -> Iterator[Staged]:
         yield Staged([bubblewrap], {})
         return
     sources = list(dict.fromkeys([*view.shown.values(), bubblewrap]))
-    with _empty_folder() as stage:
+    with temporary("sandbox", "/tmp") as stage:  # which everybody can reach
         places = {source: f"{stage}/{place}" for place, source in enumerate(sources)}
         launcher = str(Path(__file__).with_name("launch.py"))
-        start = [sys.executable, "-I", "-S", launcher, stage, str(NOBODY), *sources, "--"]
+        start = [sys.executable, "-I", "-S", launcher, str(stage), str(NOBODY), *sources, "--"]
         yield Staged([*start, _staged_at(bubblewrap, places)], places)
 
 
@@ -220,12 +221,3 @@ def _is_root() -> bool:
     ranges = zip(numbers[::3], numbers[2::3], strict=True)
     mapped = any(first <= NOBODY < first + count for first, count in ranges)
     return os.getuid() == 0 and mapped
-
-
-@contextmanager
-def _empty_folder() -> Iterator[str]:
-    folder = tempfile.mkdtemp(prefix="sandbox-", dir="/tmp")  # which everybody can reach
-    try:
-        yield folder
-    finally:
-        os.rmdir(folder)

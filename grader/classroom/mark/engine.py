@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from grader.harvesting.harvester import Harvest, Harvester, Wish
 from grader.judging.evidence import Observations
 from grader.judging.terms import Challenge
 from grader.sandbox import Broken, Sandbox, Unavailable
+from grader.sandbox.folders import temporary
 
 
 class GivenUp(Exception):
@@ -80,8 +80,8 @@ def sandbox(unsafe: bool, programs: Path | None) -> Iterator[Sandbox]:
     """A sandbox that sees a fresh student edition and nothing else of ours."""
     from grader.press.release import release  # late, for it brings half of Jupyter along
 
-    with tempfile.TemporaryDirectory(prefix="edition-") as folder:
-        edition = Path(folder, "edition")
+    with temporary("edition") as folder:
+        edition = folder / "edition"
         release(edition)
         try:
             with Sandbox(edition, cache=programs, unsafe=unsafe) as ready:
