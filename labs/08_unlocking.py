@@ -68,3 +68,10 @@ from grader import NotAttempted, check, hint
 # %% exercise="shrink_and_perturb"
 
 # %% exercise="restart_codes"
+
+# %% [markdown]
+# ## Part E: choose a key
+#
+# A network does not learn. Find its lock, open that and nothing else, and train within a budget.
+
+# %% exercise="open_lock"
