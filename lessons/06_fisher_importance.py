@@ -45,6 +45,7 @@ from sklearn.datasets import load_iris
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 import paramlock
 from lessonkit import claims, explore, seeding
@@ -52,7 +53,7 @@ from lessonkit.drawing import chain, draw
 from lessonkit.predict import Predictions
 from lessonkit.selfcheck import SelfCheck, right
 from paramlock.pictures import figures
-from paramlock.pictures.palette import ARMS, CHANCE, COLOURS, THEORY
+from paramlock.pictures.palette import ARMS, COLOURS, THEORY
 
 predict = Predictions("06_fisher_importance")
 selfcheck = SelfCheck("06_fisher_importance")
@@ -136,7 +137,7 @@ def divergences(model, x, delta):
 # %% tags=["fold"]
 # A prediction.
 predict.number(
-    "reach", "Each parameter is moved alone by 1. By which factor is F off at worst?", factor=2
+    "reach", "Each parameter is moved alone by 1. By which factor is F δ²/2 off at worst?", factor=2
 )
 
 
@@ -148,7 +149,7 @@ def joined(diagonal):
 
 
 title = "F foretells what a small move does, and not what a large one does"
-figure, axes = figures.chart(title, "predicted: F δ² / 2", "measured divergence", (6.0, 2.8))
+plane, axes = figures.chart(title, "predicted: F δ² / 2", "measured divergence", (6.0, 2.8))
 axes.loglog([1e-13, 10], [1e-13, 10], **THEORY, label="as predicted")
 dots = {"color": COLOURS["trainable"], "animated": True, "label": "a parameter"}
 (points,) = axes.plot([], [], "o", **dots)
@@ -170,7 +171,7 @@ def say(delta):
 predict.measured("reach", off_by(1.0))
 sliders = {"delta": explore.LogSlider("Move δ", 0.001, 3.0, 1.0, per_decade=5)}
 alt = "Measured against predicted divergence of 51 parameters, with the line of equality."
-reach = explore.Experiment(figure, say, sliders, alt=alt)
+reach = explore.Experiment(plane, say, sliders, alt=alt)
 reach.show()
 
 # %% tags=["claim"]
@@ -212,16 +213,18 @@ model = train(mlp(), train_x, train_y, epochs=4, rate=0.001)
 exact = paramlock.fisher_diagonal(model, (x, y), kind="true")
 
 # %% tags=["fold", "nbval-ignore-output"]
-# Draws F of layer 1 as an image, summed over its units.
+# Draws F of layer 1 as an image, summed over its units, on a log scale.
 falling = np.sort(joined(exact))[::-1]
 top, zeros = falling[: len(falling) // 20].sum() / falling.sum(), (falling == 0).mean()
 print(f"the highest 5 % hold {top:.0%} of the sum; F is exactly zero for {zeros:.0%}")
-title = "No F where pixels are black (layer 1, log)"
+title = "White: F = 0, where every image is black (layer 1)"
 figure, axes = figures.chart(title, "", "", (6.0, 2.6))
 axes.imshow(np.log10(exact["0.weight"].sum(0).view(28, 28).numpy() + 1e-6), cmap="Greys")
 axes.set(xticks=[], yticks=[])
 axes.grid(visible=False)
-figures.show(figure, "F of layer 1 as an image: high in the middle, zero at the border.")
+figures.show(
+    figure, "F of layer 1 as an image: high (dark) in the middle, zero (white) at the border."
+)
 
 # %% tags=["claim"]
 claims.band("share of F in the top 5 %", top, low=0.75)
@@ -308,7 +311,7 @@ assert np.allclose(in_jax["first"]["kernel"].T, by_loop["0.weight"], rtol=1e-3, 
 assert np.allclose(in_jax["head"]["bias"], by_loop["2.bias"], rtol=1e-3, atol=1e-7)
 
 # %% [markdown]
-# All agree. Now the mistake at full size: the 1,024 images in batches of 1 to 1,024, the gradient
+# All agree. Now the mistake at full size: the 1,024 images in batches of 8 to 1,024, the gradient
 # of each batch squared, the squares averaged over the batches.
 
 # %% tags=["fold"]
@@ -340,9 +343,9 @@ figures.show(figure, "Share of the sum and correlation, both falling with the si
 # %% tags=["claim"]
 claims.band("batches of 32: share of the sum", left[1], low=0.02, high=0.06)
 claims.band("batches of 1,024: share of the sum", left[3], high=0.015)
-claims.band("batches of 32: correlation", alike[1], low=0.8)
+claims.band("batches of 32: correlation", alike[1], low=0.9)
 claims.band("batches of 1,024: correlation", alike[3], high=0.95)
-claims.band("log distance from the closed form", np.abs(np.log(left / form)).max(), high=0.5)
+claims.band("log distance from the closed form", np.abs(np.log(left / form)).max(), high=0.3)
 
 # %% [markdown]
 # **Why.** Write each gradient as the mean $\bar s$ of all plus a rest. In a batch of $b$ the rests
@@ -393,7 +396,7 @@ sums = {name: row.sum() / whole.sum() for name, row in variants.items()}
 matches = {name: np.corrcoef(row, whole)[0, 1] for name, row in variants.items()}
 predict.measured("ways", sorted(ways, key=lambda name: -sums[name]))
 cells = [[f"{sums[name]:.2g}", f"{matches[name]:.2f}"] for name in variants]
-title = "Five things called Fisher: much the same pattern, and scales that differ by hundreds"
+title = "Five things called Fisher: similar patterns, and sums hundreds of times apart"
 figures.show_table(title, list(variants), ["sum", "correlation"], cells, [["", ""]] * 5)
 
 # %% tags=["claim"]
@@ -476,14 +479,51 @@ for name, part in closed_form(model, x, y).items():
 
 # %% [markdown]
 # It gives what the loop gave. (Mind `reduction="sum"`: with the mean, every $g_n$ would be $1/N$ of
-# what it is.)
-#
+# what it is.) Now its price. A training step goes forward, then back, with a gradient for every
+# weight. We count the arithmetic of its matrix products, and that of each way to $F$.
+
+# %% tags=["fold"]
+# A prediction.
+question = "The true F asks for each of 10 classes. How many training steps is its arithmetic?"
+predict.number("price", question, factor=1.5)
+
+
+# %%
+def flops(measure, *data):
+    """Return the arithmetic of the matrix products in a call."""
+    with FlopCounterMode(display=False) as counter:
+        measure(model, *data)
+    return counter.get_total_flops()
+
+
+every_class = partial(paramlock.fisher_diagonal, kind="true")
+step = flops(squared_mean, x[:64], y[:64])
+prices = {
+    "closed form": flops(closed_form, x[:64], y[:64]) / step,
+    "loop over samples": flops(mean_of_squares, x[:64], y[:64]) / step,
+    "every class": flops(every_class, (x[:64], y[:64])) / step,
+}
+predict.measured("price", prices["every class"])
+print({name: round(price, 2) for name, price in prices.items()})
+
+# %% tags=["claim"]
+assert prices["closed form"] == prices["loop over samples"] == 1
+first, *others = (p.numel() for p in model.parameters() if p.ndim == 2)
+there = 2 * (first + sum(others))
+expected = (there + 9 * sum(others)) / (there + sum(others))
+assert abs(prices["every class"] - expected) < 1e-12
+
+# %% [markdown]
 # **Why** it is cheap. $(G^2)^\top A^2$ takes the place of $G^\top A$, the ordinary weight gradient,
-# and has its shape: $N$ products for each weight, in one call. The loop does no more arithmetic; it
-# pays for a thousand small calls, and `vmap` for the memory. The true Fisher takes a backward pass
-# for each class, but the weighted $g^2$ of all classes can be added *before* the large product,
-# which is then done once. In one run on our machine, with the time of a training step as 1: closed
-# form 1.2, the library's true Fisher 2.8, `vmap` 75, the loop above 150.
+# and has its shape: $N$ products for each weight, in one call. The true Fisher goes back again and
+# again, but only *through* the last two layers, which are small. The weighted $g^2$ are added up
+# before the large product, and that is done once. (It goes back nine times for ten classes, since
+# $\mathrm{diag}(p) - pp^\top$, the Fisher matrix of the logits, has a root with nine columns. Where
+# all layers are alike, that costs about four steps.)
+#
+# The loop does no more arithmetic. It pays in *time*, for a thousand small calls, and `vmap` for
+# the memory. In two runs on our machine, with the time of a training step as 1: closed form 1.0 and
+# 1.2, the library's true Fisher 2.2 and 2.8, `vmap` 83 and 75, the loop 136 and over 150.
 #
 # **One layer, used more than once**: at every position of a sequence, or tied in two places. The
 # parameter is one, so its gradient for a *sample* is the sum over uses, and the square comes after
@@ -521,9 +561,9 @@ assert torch.allclose(own.sum(1).square().mean(0), library["0.bias"], rtol=1e-4,
 
 
 # %%
-features, p = small[:2](flowers).detach(), small(flowers).softmax(1).detach()
-spread = p * (1 - p)
-of_weight, of_bias = spread.T @ features**2 / 150, spread.mean(0)
+features = small[:2](flowers).detach()
+unsure = p * (1 - p)
+of_weight, of_bias = unsure.T @ features**2 / len(p), unsure.mean(0)
 off = (of_weight - of_small["2.weight"]).abs().max().item()
 print("shapes", tuple(of_weight.shape), tuple(of_bias.shape), f" off from autograd by {off:.6f}")
 
@@ -545,10 +585,10 @@ assert torch.allclose(of_bias, of_small["2.bias"])
 
 
 # %%
-def zeroed(share, by, which="lowest"):
-    """Return the accuracy with a share of the parameters set to zero."""
-    chosen = paramlock.choose_entries(model, share, by=by, which=which, names=list(exact))
-    patient = copy.deepcopy(model)
+def zeroed(share, by, which="lowest", of=model):
+    """Return the accuracy with a share of the parameters of a network set to zero."""
+    chosen = paramlock.choose_entries(of, share, by=by, which=which, names=list(exact))
+    patient = copy.deepcopy(of)
     with torch.no_grad():
         for name, parameter in patient.named_parameters():
             parameter[chosen[name]] = 0
@@ -557,20 +597,20 @@ def zeroed(share, by, which="lowest"):
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Shows the accuracy that is left.
-ends = {"lowest F": (exact, "lowest"), "random": ("random", "lowest")}
-ends["highest F"] = (exact, "highest")
+orders = {"lowest F": (exact, "lowest"), "random": ("random", "lowest")}
+orders["highest F"] = (exact, "highest")
 some = (0, 0.05, 0.25, 0.5, 0.75, 0.9)
-curves = {name: [zeroed(share, *how) for share in some] for name, how in ends.items()}
+curves = {name: [zeroed(share, *how) for share in some] for name, how in orders.items()}
 cells = [[f"{well:.0%}" for well in curve] for curve in curves.values()]
 title = "The lowest half of F can go; of the highest, nothing can"
 columns = [f"{share:.0%} zeroed" for share in some]
-figures.show_table(title, list(ends), columns, cells, [[""] * 6] * 3)
+figures.show_table(title, list(orders), columns, cells, [[""] * 6] * 3)
 
 # %% tags=["claim"]
 loss = {name: curve[0] - curve[3] for name, curve in curves.items()}
-claims.band("lowest half zeroed: loss", loss["lowest F"], high=0.08)
+claims.band("lowest half zeroed: loss", loss["lowest F"], high=0.05)
 claims.band("random half zeroed: loss", loss["random"], low=0.15)
-claims.band("highest twentieth zeroed: accuracy", curves["highest F"][1], high=0.45)
+claims.band("highest twentieth zeroed: accuracy", curves["highest F"][1], high=0.3)
 
 # %% [markdown]
 # **Why.** Nearly half of the parameters hardly touch the answers, a quarter not at all.
@@ -579,7 +619,7 @@ claims.band("highest twentieth zeroed: accuracy", curves["highest F"][1], high=0
 # we give the network something to learn: the same digits, their pixels in another order, one fixed
 # shuffle for all images. That is the *new task*. It starts from the weights of the old task, and
 # half of all parameters are held, by their $F$ **on the new task**, measured before the first step.
-# Two networks; three epochs of Adam at 0.01, a high rate, so that differences show.
+# Three networks; three epochs of Adam at 0.01, a high rate, so that differences show.
 
 
 # %% tags=["fold"]
@@ -613,11 +653,11 @@ def learned(case, held=None, penalty=None):
 
 
 # %%
-cases = [case(seed) for seed in range(2)]
+cases = [case(seed) for seed in range(3)]
 
 
 def holding_half(which, task=None):
-    """Return the mean accuracies of both networks that learn with half of all entries held."""
+    """Return the mean accuracies of networks that learn with half of all entries held."""
     found = []
     for c in cases:
         rank = {"by": c.on[task], "which": which} if task else {"by": "random", "seed": c.seed}
@@ -638,21 +678,22 @@ on_new = {which: holding_half(which, "new") for which in ("lowest", "highest")}
 # %% tags=["nbval-ignore-output"]
 predict.measured("high_half", on_new["highest"][1])
 names = ["nothing", "lowest F on the new task", "random", "highest F on the new task"]
-rows = (free, on_new["lowest"], by_chance, on_new["highest"])
-for name, row in zip(names, rows, strict=True):
-    print(f"held: {name:25}  new task {row[1]:.1%}")
+ends = (free, on_new["lowest"], by_chance, on_new["highest"])
+for name, end in zip(names, ends, strict=True):
+    print(f"held: {name:25}  new task {end[1]:.1%}")
 
 # %% tags=["claim"]
 behind = free[1] - on_new["lowest"][1]
 ratio = np.log10((1 - on_new["highest"][1]) / (1 - free[1]))
 claims.band("low half held: new task below free", behind, high=0.04)
+claims.band("random half held: new task below free", free[1] - by_chance[1], high=0.05)
 claims.band("high half held: log10 of the errors over those of free", ratio, low=0.05)
 
 # %% [markdown]
 # **Why.** The gradient of the new loss is made of the scores that $F$ squares. Where $F$ is nearly
 # zero there was little gradient to begin with, so a lock takes little away. The saying holds so
-# far: *low Fisher on the task that you go on learning is safe to lock*. (A random half costs about
-# a point only: the network has room to spare.)
+# far: *low Fisher on the task that you go on learning is safe to lock*. (A random half costs little
+# more: the network has room to spare.)
 #
 # ## Keeping an old task
 #
@@ -661,7 +702,7 @@ claims.band("high half held: log10 of the errors over those of free", ratio, low
 
 # %% tags=["fold"]
 # A prediction.
-holds = ["nothing held", "the lowest half held", "a random half held", "the highest half held"]
+holds = ["the lowest half held", "a random half held", "the highest half held"]
 predict.order("keeping", "Which keeps the old task best, which worst?", holds)
 
 # %%
@@ -697,8 +738,8 @@ def equally(c):
 
 
 arms = {
-    "EWC": (lambda c: c.on["old"], (0.1, 1, 100)),
-    "equal springs": (equally, (0.01, 0.1)),
+    "EWC": (lambda c: c.on["old"], (0.1, 1, 10, 100)),
+    "equal springs": (equally, (0.001, 0.01, 0.1)),
     "batches of 128": (lambda c: mean_of_squares(c.model, x, y, 128), (10, 1000)),
 }
 sprung = {
@@ -708,46 +749,50 @@ sprung = {
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Draws the accuracy on the new task against that on the old one.
-spots = [free, on_old["lowest"], by_chance, on_old["highest"]]
+spots = [on_old["lowest"], by_chance, on_old["highest"]]
 kept = dict(zip(holds, spots, strict=True))
 predict.measured("keeping", sorted(holds, key=lambda name: -kept[name][0]))
-title = "Springs and locks on the highest F keep the old task, on the lowest they ruin it"
+title = "Hold the highest F and the old task stays; hold the lowest and it is forgotten"
 figure, axes = figures.chart(title, "accuracy on the old task", "on the new task", (7.0, 3.2))
 for name, style in (("equal springs", ARMS[1]), ("EWC", ARMS[0])):
     axes.plot(*np.array([free, *sprung[name].values()]).T, **style, label=name)
-for (name, spot), colour in zip(kept.items(), ["trainable", *["held"] * 3], strict=True):
-    axes.plot(*spot, "D", color=COLOURS[colour], markersize=8)
-    axes.annotate(name, spot, (0, -15), textcoords="offset points", ha="center", fontsize=9)
+for name, spot in {"nothing held": free, **kept}.items():
+    print(f"{name}: old task {spot[0]:.2f}, new task {spot[1]:.2f}")
+    axes.plot(*spot, "D", color=COLOURS["held" if name in kept else "trainable"], markersize=8)
+    place = {"ha": "right", "xytext": (-6, 8)} if name == holds[2] else {"xytext": (0, -16)}
+    style = {"ha": "center", "textcoords": "offset points", "fontsize": 9}
+    axes.annotate(name, spot, **{**style, **place})
 before = np.mean([accuracy(c.model, test_x) for c in cases])
-axes.axvline(before, **CHANCE)
-axes.set(xlim=(0.2, 1.0), ylim=(0.75, 0.95))
+axes.axvline(before, color="0.6", linewidth=1, label="old task before the new one")
+axes.set(xlim=(0.2, 1.0), ylim=(0.72, 0.95))
 axes.legend(loc="lower left")
 figures.show(figure, "Accuracy on the new task against the old one, for locks and for springs.")
 
 # %% tags=["claim"]
 firm, strong = sprung["EWC"][100], sprung["equal springs"][0.1]
-best = [max(map(np.mean, curve.values())) for curve in sprung.values()]
 low, high = on_old["lowest"][0], on_old["highest"][0]
 claims.band("nothing held: old task lost", before - free[0], low=0.15)
-claims.band("EWC, strength 100: old task above nothing held", firm[0] - free[0], low=0.08)
+claims.band("EWC, strength 100: old task above nothing held", firm[0] - free[0], low=0.1)
 claims.band("EWC, strength 100: new task below free", free[1] - firm[1], high=0.08)
-claims.band("equal springs, strength 0.1: new task below free", free[1] - strong[1], low=0.02)
-claims.band("EWC: best mean of both above equal springs", best[0] - best[1], low=-0.1)
-claims.band("highest half held: old task above nothing", high - free[0], low=0.08)
+claims.band("equal springs, strength 0.1: new task below free", free[1] - strong[1], low=0.05)
+claims.band("EWC 100: new task above equal springs 0.1", firm[1] - strong[1], low=0.03)
+claims.band("highest half held: old task above nothing held", high - free[0], low=0.1)
+claims.band("highest half held: old task above random", high - by_chance[0], low=0.03)
 claims.band("lowest half held: old task below random", by_chance[0] - low, low=0.05)
-claims.band("lowest half held: old task below highest", high - low, low=0.15)
-claims.band("lowest half held: old task above nothing", low - free[0], high=0.2)
+claims.band("lowest half held: old task lost", before - low, low=0.15)
 
 # %% [markdown]
-# **Why.** The dashed line is the old task before the new one came. With nothing held, the network
-# forgets it. Equal springs that are stiff enough to keep much of it keep the new task from being
-# learned. EWC does both, which is the result of Kirkpatrick and others on shuffled MNIST. (Well
-# tuned, equal springs come near: in one of ten repetitions with other seeds they drew level.) The
-# hard lock of the highest half does it too, here and with two tasks.
+# **Why.** The thin line is the old task before the new one came. With nothing held, the network
+# forgets it. Stiff equal springs keep much of it, and keep the new task from being learned. EWC
+# keeps the old task *and* learns the new one: the result of Kirkpatrick and others on shuffled
+# MNIST. (Softer equal springs come near it. How far EWC is ahead of the best of them depends on the
+# seeds, from nothing to some points: we claim no more.) The hard lock of the highest half does as
+# well as EWC, here and with two tasks.
 #
 # And the lowest half, the one that is "safe to lock"? All the learning is pushed into the very
-# parameters that the old task hangs on, and the old task is lost as without a lock, or worse. *To
-# keep a task, lock the highest $F$ of that task; to go on learning one, the lowest of that one.*
+# parameters that the old task hangs on. Less of the old task is left than with a random half held.
+# *To keep a task, lock the highest $F$ of that task; to go on learning one, the lowest of that
+# one.*
 # A budget of $k$ entries is one ranking over all tensors; exact zeros tie, so count what you chose.
 #
 # Now λ. Somebody reports that λ = 10 works well. You take their λ, and batches of 128 in place of
@@ -775,30 +820,39 @@ for name, strength in zip(names, halves, strict=True):
 
 # %% tags=["claim"]
 factor = np.log10(halves[1] / halves[0])
-claims.band("batches of 128: log10 of the factor on the strength", factor, low=1.3, high=3)
+claims.band("batches of 128: log10 of the factor on the strength", factor, low=1.5, high=3.3)
 
 # %% [markdown]
 # **Why.** Penalty and strength enter as a product, so what the variant takes from $F$ must be given
-# back by λ. The λ that somebody reports means nothing without the variant. The same goes for a sum
-# over data in place of a mean. Van de Ven finds, in larger tests, that the variants also differ in
-# the accuracy they reach; whether ours do was not tested. Report the variant with λ, and search λ
-# by powers of ten.
+# back by λ. Batches of 128 keep about a hundredth of the empirical $F$, and that is two thirds of
+# the true one: a factor of one to two hundred was due. The λ that somebody reports means nothing
+# without the variant. The same goes for a sum over data in place of a mean. Van de Ven finds, in
+# larger tests, that the variants also differ in the accuracy they reach; whether ours do was not
+# tested. Report the variant with λ, and search λ by powers of ten.
 #
 # ## Fisher against magnitude
 #
 # $F$ ranks by what a *small* move does. To delete a weight is a move by $w$, and the formula of the
 # first section says $\tfrac12 F w^2$: the *saliency* of Optimal Brain Damage (LeCun, Denker and
 # Solla 1989), with $F$ for the second derivative. The plainest guide is the size $|w|$ alone.
+# We take the mean of four networks: the first one, and the three that know the old task.
 
 # %% tags=["fold"]
 # A prediction.
 guides = ["F", "|w|", "F w²"]
 predict.choice("guide", "90 % are set to zero. Which guide leaves the most accuracy?", guides)
 
+
 # %%
-size = {name: p.detach().abs() for name, p in model.named_parameters()}
-saliency = {name: exact[name] * size[name] ** 2 for name in exact}
-deleted = np.array([[zeroed(share, by) for share in some[2:]] for by in (exact, size, saliency)])
+def guided(of, importance):
+    """Return the accuracies that are left, by guide and share."""
+    size = {name: p.detach().abs() for name, p in of.named_parameters()}
+    saliency = {name: importance[name] * size[name] ** 2 for name in size}
+    return [[zeroed(s, by, of=of) for s in some[2:]] for by in (importance, size, saliency)]
+
+
+networks = [(model, exact), *((c.model, c.on["old"]) for c in cases)]
+deleted = np.mean([guided(*network) for network in networks], 0)
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Shows the accuracy that is left.
@@ -809,23 +863,23 @@ lowest = [f"lowest {guide}" for guide in guides]
 figures.show_table(title, lowest, columns[2:], cells, [[""] * 4] * 3)
 
 # %% tags=["claim"]
-claims.band("half zeroed: widest gap of the guides", np.ptp(deleted[:, 1]), high=0.06)
-claims.band("75 % zeroed: |w| above F", deleted[1, 2] - deleted[0, 2], low=0.02)
+claims.band("half zeroed: widest gap of the guides", np.ptp(deleted[:, 1]), high=0.05)
+claims.band("75 % zeroed: |w| above F", deleted[1, 2] - deleted[0, 2], low=0.05)
 claims.band("90 % zeroed: |w| above F", deleted[1, 3] - deleted[0, 3], low=0.2)
-claims.band("90 % zeroed: |w| above F w²", deleted[1, 3] - deleted[2, 3], low=-0.15)
+claims.band("90 % zeroed: |w| above F w²", deleted[1, 3] - deleted[2, 3], low=0.0)
 
 # %% [markdown]
 # **Why.** A weight with a small $F$ may be large; deleting it is no small move. $F w^2$ knows that.
-# At 90 % plain size is ahead even of $F w^2$, by 4 to 22 points in ten repetitions: likely because
-# thousands of deletions at once are not the sum of single ones (not tested apart).
+# At 90 % plain size is ahead even of $F w^2$: likely because thousands of deletions at once are not
+# the sum of single ones (not tested apart).
 #
 # How wrong can $F \approx 0$ be? One hidden unit $\tanh(30x)$, for $x$ between 1 and 2, and the
 # answer $\sigma(4h - 2)$:
 
 # %%
-inputs = torch.linspace(1, 2, 11, dtype=torch.float64)
+between = torch.linspace(1, 2, 11, dtype=torch.float64)
 w = torch.tensor(30.0, dtype=torch.float64, requires_grad=True)
-yes = torch.sigmoid(4 * torch.tanh(w * inputs) - 2)
+yes = torch.sigmoid(4 * torch.tanh(w * between) - 2)
 slopes = torch.stack([torch.autograd.grad(p.log(), w, retain_graph=True)[0] for p in yes])
 print(f"F of the weight: {(slopes**2).mean().item()}, the answer: {yes.mean().item():.3f}")
 print(f"the answer with the weight at zero: {torch.tensor(-2.0).sigmoid().item():.3f}")
@@ -833,7 +887,9 @@ print(f"the answer with the weight at zero: {torch.tensor(-2.0).sigmoid().item()
 # %% tags=["claim"]
 assert not slopes.any() and yes.min() > 0.88
 bias = torch.tensor(-5.0, requires_grad=True)
-assert torch.autograd.grad(F.relu(inputs + bias).sum(), bias)[0] == 0 and (F.relu(inputs) > 0).all()
+assert (
+    torch.autograd.grad(F.relu(between + bias).sum(), bias)[0] == 0 and (F.relu(between) > 0).all()
+)
 
 # %% [markdown]
 # The unit is *saturated* (lesson 03): its slope is zero in floating point, so $F$ is, and the
@@ -860,11 +916,13 @@ predict.number("far", question, factor=1.5)
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Draws both over the distance from the optimum, from 20,000 samples.
-inputs, noise = np.random.default_rng(0).normal(size=(2, 20000))
+given, noise = np.random.default_rng(0).normal(size=(2, 20000))
 far = np.linspace(0, 4, 17)
-curvature = np.full(len(far), (inputs**2).mean())
-squared = np.array([(((noise - d * inputs) * inputs) ** 2).mean() for d in far])
+curvature = np.full(len(far), (given**2).mean())
+squared = np.array([(((noise - d * given) * given) ** 2).mean() for d in far])
 predict.measured("far", squared[12] / curvature[12])
+for d in (0, 4, 12):
+    print(f"distance {far[d]:g}: empirical F {squared[d]:.1f}, curvature {curvature[d]:.1f}")
 title = "The empirical F is the curvature at the optimum only, and far too large elsewhere"
 figure, axes = figures.chart(title, "distance from the optimum", "second derivative, or F")
 axes.plot(far, 1 + 3 * far**2, **THEORY, label="closed form, 1 + 3d²")
@@ -875,7 +933,9 @@ figures.show(figure, "Empirical F rising with the square of the distance; the cu
 
 # %% tags=["claim"]
 claims.band("empirical F over the closed form at 3", squared[12] / 28, low=0.85, high=1.15)
-claims.band("empirical F over the curvature at the optimum", squared[0] / curvature[0], high=1.15)
+claims.band(
+    "empirical F over the curvature at the optimum", squared[0] / curvature[0], low=0.85, high=1.15
+)
 
 # %% [markdown]
 # **Why.** The empirical $F$ holds the residuals, and far away they are large. A step divided by it
@@ -903,8 +963,8 @@ selfcheck.number(
 # Question 2
 selfcheck.order(
     "sums",
-    "Which of these sums is largest, which smallest, for a well trained network?",
-    ["true F", "empirical F", "squared gradients of batches of 10", "of batches of 1,000"],
+    "Which of these sums is largest, which smallest, for the trained digits network?",
+    ["true F", "empirical F", "squared gradients of batches of 10", "squared gradients of 1,000"],
     why="The data's labels surprise it less than its own draws; a batch of b keeps about 1/b.",
 )
 
