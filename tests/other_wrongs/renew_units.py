@@ -146,3 +146,22 @@ def expect_memory_of_everything(layer, norm, following, units, incoming, optimiz
     for tensor, _, _ in new:
         if isinstance(tensor, nn.Parameter) and tensor not in optimizer.state:
             raise KeyError("no memory")
+
+
+def clear_gradients_of_the_units(layer, norm, following, units, incoming, optimizer):
+    new = _new(layer, norm, following, units, incoming)
+    _renew(new, optimizer)
+    for tensor, place, _ in new:
+        if tensor.grad is not None:
+            tensor.grad[place] = 0
+
+
+def use_the_arguments_up(layer, norm, following, units, incoming, optimizer):
+    _renew(_new(layer, norm, following, units, incoming), optimizer)
+    incoming.zero_()
+    units.fill_(False)
+
+
+def know_the_names_of_the_averages(layer, norm, following, units, incoming, optimizer):
+    keys = ["exp_avg", "exp_avg_sq", "momentum_buffer", "sum"]
+    _renew(_new(layer, norm, following, units, incoming), optimizer, keys)

@@ -99,3 +99,27 @@ def sort_the_codebook(codes, used, vectors, rng):
     """Living codes first."""
     order = np.argsort(~used, kind="stable")
     return _restarted(codes, used, vectors, rng)[order]
+
+
+def shuffle_the_first_ones(codes, used, vectors, rng):
+    """Which code gets which vector is drawn, and which vectors are not."""
+    sound = vectors[np.isfinite(vectors).all(axis=1)]
+    dead = np.flatnonzero(~used)[: len(sound)]
+    new = codes.copy()
+    new[dead] = sound[rng.permutation(len(dead))]
+    return new
+
+
+def take_neighbours(codes, used, vectors, rng):
+    """Only the place of the first one is drawn."""
+    sound = vectors[np.isfinite(vectors).all(axis=1)]
+    dead = np.flatnonzero(~used)[: len(sound)]
+    new = codes.copy()
+    new[dead] = np.roll(sound, -rng.integers(len(sound)), axis=0)[: len(dead)]
+    return new
+
+
+def mark_codes_as_used(codes, used, vectors, rng):
+    new = _restarted(codes, used, vectors, rng)
+    used[:] = True
+    return new

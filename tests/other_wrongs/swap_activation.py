@@ -1,5 +1,6 @@
 """Wrong answers to `swap_activation` that come from none of its beliefs."""
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -119,3 +120,47 @@ def use_a_hook(model, slope):
     for module in model.modules():
         if isinstance(module, nn.ReLU):
             module.register_forward_hook(lambda m, x, y: y / _by(slope))
+
+
+def write_into_pre_activations(model, slope):
+    _swap(model, lambda x: F.leaky_relu_(x, slope) / _by(slope))
+
+
+def divide_in_place(model, slope):
+    """The slope is told from the sign of what a leaky slope gives, and that is gone."""
+    _swap(model, lambda x: F.leaky_relu_(x, slope).div_(_by(slope)))
+
+
+def let_no_gradient_through(model, slope):
+    _swap(model, lambda x: F.leaky_relu(x, slope).detach() / _by(slope))
+
+
+def compute_in_numpy(model, slope):
+    def function(x):
+        numbers = x.detach().numpy()
+        leaky = np.where(numbers > 0, numbers, slope * numbers)
+        return torch.from_numpy((leaky / _by(slope)).astype(numbers.dtype))
+
+    _swap(model, function)
+
+
+def compute_in_float32(model, slope):
+    _swap(model, lambda x: (F.leaky_relu(x.float(), slope) / _by(slope)).to(x.dtype))
+
+
+def take_the_larger_of_two(model, slope):
+    """Right for slopes up to 1."""
+    _swap(model, lambda x: torch.maximum(x, slope * x) / _by(slope))
+
+
+def take_a_prelu(model, slope):
+    """Its slope is a parameter."""
+
+    def made(child):
+        return nn.PReLU(init=slope).to(next(model.parameters())).train(child.training)
+
+    for parent in [*model.modules()]:
+        for name, child in parent._modules.items():
+            if isinstance(child, nn.ReLU):
+                scale = _Made(lambda x: x / _by(slope)).train(child.training)
+                setattr(parent, name, nn.Sequential(made(child), scale).train(child.training))

@@ -97,3 +97,10 @@ def square_the_rise(optimizer, warmup, total):
 
 def round_the_share(optimizer, warmup, total):
     return _with(optimizer, lambda count: round(_share(count, warmup, total), 1))
+
+
+def quiet_the_optimizer(optimizer, warmup, total):
+    """Momentum and decay are switched off for a warm-up, and never on again."""
+    for group in optimizer.param_groups:
+        group |= {"weight_decay": 0.1, **({"momentum": 0.5} if "momentum" in group else {})}
+    return _with(optimizer, lambda count: _share(count, warmup, total))

@@ -102,25 +102,24 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     model, optimizer = _trained(inputs)
-    units, incoming = (torch.from_numpy(inputs[key].copy()) for key in ("units", "incoming"))
+    given = {key: torch.from_numpy(inputs[key].copy()) for key in ("units", "incoming")}
     of_the_units = partial(_of_the_units, inputs["units"])
-    before, output = memory.entries(model, optimizer), _output(model, inputs["seed"])
+    before, output = memory.entries(model, optimizer, **given), _output(model, inputs["seed"])
+    parts = model.layer, getattr(model, "norm", None), model.following
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(inputs["seed"])
-        norm = getattr(model, "norm", None)
-        candidate(model.layer, norm, model.following, units, incoming, optimizer)
-    after = memory.entries(model, optimizer)
+        candidate(*parts, *given.values(), optimizer)
+    after = memory.entries(model, optimizer, **given)
     fresh = {name: array[of_the_units(name, after)] for name, array in after.items()}
     return {
-        "incoming": fresh["layer.weight"],
-        "bias": fresh.get("layer.bias", np.zeros(0)),
+        "incoming": fresh["layer.weight"], "bias": fresh.get("layer.bias", np.zeros(0)),
         "norm": {name[5:]: fresh[name] for name in NORM if name in after},
         "outgoing": int((fresh["following.weight"] != 0).sum()),
-        "flattened": inputs["layers"]["following"][1] > len(units),
+        "flattened": inputs["layers"]["following"][1] > len(inputs["units"]),
         "output moved by": float(np.abs(_output(model, inputs["seed"]) - output).max()),
         "memory of the units": memory.remembered(after, of_the_units),
         "others changed": memory.changed_beside(before, after, of_the_units),
-    }
+    }  # fmt: skip
 
 
 def _trained(inputs: Inputs) -> tuple[Any, Optimizer]:
@@ -153,9 +152,10 @@ BY_UNIT = ("layer.weight", "layer.bias", *NORM)
 
 
 def _of_the_units(units: np.ndarray, name: str, entries: Entries) -> np.ndarray:
-    """Which numbers of an entry belong to the units; none if its shape is not the parameter's."""
-    owner, belongs = name.rpartition(" for ")[2], np.zeros(entries[name].shape, bool)
-    if owner in (*BY_UNIT, "following.weight") and belongs.shape == entries[owner].shape:
+    """Which numbers of an entry are to change; none if it is not shaped as the parameter."""
+    what, _, owner = name.rpartition(" for ")
+    belongs, owners = np.zeros(entries[name].shape, bool), (*BY_UNIT, "following.weight")
+    if owner in owners and what != "gradient" and belongs.shape == entries[owner].shape:
         places: Any = units
         if owner == "following.weight":
             places = (slice(None), np.repeat(units, belongs.shape[1] // len(units)))

@@ -101,12 +101,23 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         "dead": np.array([_fate(*pair, vectors) for pair in _pairs(new, inputs, dead)], int),
         "living": np.array([_fate(*pair, vectors) for pair in _pairs(new, inputs, ~dead)], int),
         "a row for each": len(np.unique(new[dead], axis=0)) == dead.sum(),
-        "the first rows": np.array_equal(new[dead], vectors[: dead.sum()]),
+        "which": _which(new[dead], vectors),
         "the same again": np.array_equal(new, again, equal_nan=True),
         "others by another seed": not np.array_equal(new, others, equal_nan=True),
         "dtype": str(new.dtype),
         "changed": moved(_given(inputs), given),
     }
+
+
+def _which(codes: np.ndarray, vectors: np.ndarray) -> str:
+    """Which vectors the codes stand on, where there are at least twice as many."""
+    rows = np.flatnonzero((vectors[:, None] == codes).all(axis=2).any(axis=1))
+    if not len(rows) or 2 * len(rows) > len(vectors):
+        return ""
+    if rows[-1] < len(rows):
+        return "the first ones"
+    gaps = np.diff(rows, append=rows[0] + len(vectors)) != 1
+    return "ones side by side" if len(rows) > 1 and gaps.sum() == 1 else "any"
 
 
 def _given(inputs: Inputs) -> dict[str, np.ndarray]:
@@ -162,7 +173,10 @@ def draws_by_the_generator(seen: Evidence, expected: Evidence) -> Finding:
     """The generator given decides which: the same seed, the same codes; another seed, others."""
     same, others = seen["the same again"], seen["others by another seed"]
     words = f"{'the same' if same else 'other'} codes by the same seed, "
-    return same and others, words + f"{'other' if others else 'the same'} codes by another"
+    words += f"{'other' if others else 'the same'} codes by another"
+    if not same or not others or seen["which"] in ("", "any"):
+        return same and others, words
+    return False, f"{words}; of all vectors you take {seen['which']}"
 
 
 @claim(2, "How many codes can be restarted?", of_kind("few"), puts_dead_codes_on_data)

@@ -54,7 +54,7 @@ def swap_activation(model, slope):
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
-    of = partial(case, rng, kind="plain", shared=[], scale=1.0)
+    of = partial(case, rng, kind="plain", shared=[], scale=1.0, dtype="float32")
     a, b, c = (int(size) for size in rng.integers((3, 6, 9), (6, 9, 12)))
     relu = ["ReLU"]
     small, large = (float(slope) for slope in rng.uniform((0.1, 0.5), (0.4, 0.9)))
@@ -73,6 +73,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "a slope above 1": of(flat, slope=1 + large),
         "activations in place": of(flat | {"act": ["ReLU", True]}, slope=large),
         "inputs near 1e-20": of(unbiased, slope=large, scale=1e-20),
+        "inputs near 1e-200, in float64": of(unbiased, slope=large, scale=1e-200, dtype="float64"),
         "three levels deep": of(deep, slope=large, kind="deep"),
         "one activation at two places": of(
             two, slope=large, kind="shared", shared=[["act", "act2"]]
@@ -89,27 +90,43 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    model = built(inputs)
+    model = built(inputs).to(getattr(torch, inputs["dtype"]))
     for first, second in inputs["shared"]:
         parent, _, name = second.rpartition(".")
         setattr(model.get_submodule(parent), name, model.get_submodule(first))
     x = eighths(np.random.default_rng(inputs["seed"]), (5, next(model.parameters()).shape[1]))
+    x = (inputs["scale"] * x.to(next(model.parameters()))).requires_grad_()
     before, kinds = snapshot(model), _kinds(model)
     candidate(model, inputs["slope"])
-    after = _kinds(model)
-    with torch.no_grad():
-        output = model(inputs["scale"] * x).double() / inputs["scale"]
+    after, differs = _kinds(model), changed(before, model)
+    in_place = any(layer == ["ReLU", True] for layer in inputs["layers"].values())
+    passed = _passed(model)
+    output = model(x)
     return {
         "kind": inputs["kind"],
-        "output": output.numpy(),
+        "output": output.detach().double().numpy() / inputs["scale"],
+        "gradient": _gradient(output, x),
+        "written into": 0 if in_place else sum(not torch.equal(*pair) for pair in passed),
         "still there": sorted(path for path, kind in after.items() if kind == "ReLU"),
         "others": {path: after.get(path) for path, kind in kinds.items() if kind != "ReLU"},
-        "changed": [
-            what
-            for what in changed(before, model)
-            if what in before or not what.startswith("mode of")
-        ],
+        "changed": [what for what in differs if what in before or not what.startswith("mode of")],
     }
+
+
+def _passed(model: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """What linear layers will give, each with a copy of it."""
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for layer in (module for module in model.modules() if isinstance(module, nn.Linear)):
+        layer.register_forward_hook(lambda m, x, y: pairs.append((y, y.detach().clone())))
+    return pairs
+
+
+def _gradient(output: torch.Tensor, x: torch.Tensor) -> np.ndarray:
+    """The gradient of the sum of the outputs; NaN where it does not come through."""
+    try:
+        return torch.autograd.grad(output.sum(), x)[0].numpy()
+    except RuntimeError:
+        return np.full(x.shape, np.nan)
 
 
 def _kinds(model: nn.Module) -> dict[str, str]:
@@ -126,7 +143,7 @@ def _computes(seen: Evidence, expected: Evidence) -> Finding:
 
 
 @claim(3, "What is the mean square of a leaky output, for -2 and 2?", of_kind("plain"))
-def gives_a_leaky_output_of_that_size(seen: Evidence, expected: Evidence) -> Finding:
+def leaks_at_that_size(seen: Evidence, expected: Evidence) -> Finding:
     """Each activation gives a LeakyReLU's output at the mean square of a ReLU's."""
     return _computes(seen, expected)
 
@@ -152,7 +169,19 @@ def leaves_other_activations(seen: Evidence, expected: Evidence) -> Finding:
     return _computes(seen, expected)
 
 
-@claim(2, "In which mode is a module that was just made?", needs=gives_a_leaky_output_of_that_size)
+@claim(1, "What does your activation do to its input?", of_kind("plain"), leaks_at_that_size)
+def lets_gradients_through(seen: Evidence, expected: Evidence) -> Finding:
+    """Gradients pass each new activation, and it does not write into what it is given."""
+    if seen["written into"]:
+        return False, f"pre-activations that were written over: {seen['written into']}"
+    if np.isnan(seen["gradient"]).all():
+        return False, "no gradient comes through"
+    ours, right = (numbers(np.ravel(found["gradient"]), 4) for found in (seen, expected))
+    words = f"the gradient of the inputs is {ours}, right is {right}"
+    return alike(seen["gradient"], expected["gradient"]), words
+
+
+@claim(1, "What does a new module bring along, and in which mode?", needs=leaks_at_that_size)
 def leaves_the_rest_as_it_was(seen: Evidence, expected: Evidence) -> Finding:
     """Parameters, gradients, flags and modes are as they were, and none is added."""
     return not seen["changed"], f"changed, gone or added: {listed(seen['changed'])}"

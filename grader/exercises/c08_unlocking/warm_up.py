@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from grader.instruments import rate_schedules
 from grader.instruments.moves import moved
 from grader.instruments.rate_schedules import LATER, run
+from grader.instruments.words import listed
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -71,7 +72,7 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         parameter.grad = torch.full((2,), 0.5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of orders of calls, and raises nothing
-        before = _arrays(parameters)
+        before, told = _arrays(parameters), _told(optimizer)
         scheduler = candidate(optimizer, inputs["warmup"], inputs["total"])
         if not hasattr(scheduler, "step"):
             return None if scheduler is None else f"<{type(scheduler).__name__}>"
@@ -81,8 +82,10 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
             rates.append([group["lr"] for group in optimizer.param_groups])
             optimizer.step()
             scheduler.step()
+    now = _told(optimizer)
+    others = sorted({name for name, value in told.items() if now.get(name) != value})
     found = rate_schedules.evidence(inputs, np.transpose(rates).tolist())
-    return found | {"parameters moved": len(changed)}
+    return found | {"parameters moved": len(changed), "other settings": others}
 
 
 def _arrays(parameters: list[Any]) -> dict[str, np.ndarray]:
@@ -90,6 +93,14 @@ def _arrays(parameters: list[Any]) -> dict[str, np.ndarray]:
     tensors = {f"{place}": p for place, p in enumerate(parameters)}
     tensors |= {f"gradient of {place}": p.grad for place, p in enumerate(parameters)}
     return {name: tensor.detach().numpy().copy() for name, tensor in tensors.items()}
+
+
+def _told(optimizer: Optimizer) -> dict[str, str]:
+    """What each group was told besides its rate: momentum, decay, and whatever else."""
+    rates = ("params", "lr", "initial_lr")
+    groups = enumerate(optimizer.param_groups, start=1)
+    told = ((f"{key} of group {n}", value) for n, group in groups for key, value in group.items())
+    return {name: repr(value) for name, value in told if name.split(" of ")[0] not in rates}
 
 
 CLAIMS = rate_schedules.CLAIMS
@@ -101,10 +112,12 @@ def each_group_has_its_peak(seen: Evidence, expected: Evidence) -> Finding:
     return rate_schedules.alike_between(seen, expected, 1, expected["total"])
 
 
-@claim(1, "Who calls the optimizer's step?", needs=rate_schedules.rises)
-def makes_no_step(seen: Evidence, expected: Evidence) -> Finding:
-    """Your function makes no update itself: parameters and gradients are as they were."""
-    count = seen["parameters moved"]
+@claim(1, "Who calls the optimizer's step, and what is it told?", needs=rate_schedules.rises)
+def changes_nothing_but_rates(seen: Evidence, expected: Evidence) -> Finding:
+    """Your function makes no update itself, and of all settings only the rates change."""
+    count, others = seen["parameters moved"], seen["other settings"]
+    if others:
+        return False, f"settings of the optimizer that changed: {listed(others)}"
     return not count, f"{count} of the parameters and gradients changed while it ran"
 
 
