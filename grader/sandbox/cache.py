@@ -33,6 +33,7 @@ def settings(folder: Path) -> dict[str, str]:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",  # else its path becomes part of the key
+        "JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0",  # else programs name files and functions of ours
     }
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from jax._src.compilation_cache import decompress_executable
 from playwright.sync_api import sync_playwright
 
 from grader.__main__ import _parser, main
@@ -747,8 +748,11 @@ def test_programs_compiled_ahead_carry_no_name_of_a_reference(tmp_path, monkeypa
         "grader.harvesting.views.answer", lambda _: [Statement(source) for source in own]
     )
     folder = compiled(lab.Lab(whole.name, tuple(quick)))
-    programs = {path.name.rsplit("-", 2)[0] for path in folder.iterdir()}
-    assert "jit_tanh" in programs and not programs & {"jit_inner", "jit__lambda"}
+    programs = {path.name.rsplit("-", 2)[0]: path for path in folder.glob("*-cache")}
+    assert "jit_tanh" in programs and not programs.keys() & {"jit_inner", "jit__lambda"}
+    held = [decompress_executable(path.read_bytes()) for path in programs.values()]
+    telling = [b"swap_kernel", b"grader", b"lambda", b"inner", b".py", os.fsencode(ROOT)]
+    assert [word for word in telling for program in held if word in program] == []
     assert folder and folder.is_relative_to(tmp_path) and list(folder.iterdir())
     assert compiled(lab.Lab(whole.name, tuple(quick))) == folder
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
