@@ -101,7 +101,8 @@ def pixels(figure: Figure) -> NDArray[np.uint8]:
     """Draw `figure`, its animated artists included; (height, width, 4) bytes, `DENSITY` fold."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="rgba", dpi=DPI * DENSITY)
-    width, height = (int(inches * DPI * DENSITY) for inches in figure.get_size_inches())
+    sides = figure.get_size_inches() * DPI * DENSITY
+    width, height = (int(side + 1e-8) for side in sides)  # as matplotlib cuts: 451.99999999 is 452
     return np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4)
 
 

@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageColor
 
@@ -114,6 +115,11 @@ def test_a_picture_has_twice_the_pixels_of_its_width_on_the_page():
     picture = figures.picture(curve(), "A sine.")
     assert Image.open(io.BytesIO(picture.webp)).width == 2 * picture.width == 1400
     assert 'width="700"' in picture._repr_html_()
+
+
+@pytest.mark.parametrize("inches", [1.1, 2.25, 2.26, 2.2575])  # 2.26 * 200 is 451.99999999999994
+def test_a_figure_of_any_size_has_its_pixels(inches):
+    assert figures.pixels(Figure(figsize=(1, inches))).shape == (int(inches * 200 + 0.01), 200, 4)
 
 
 def test_a_colour_with_a_meaning_stays_itself_however_rare():
