@@ -34,11 +34,18 @@ def in_units(returned: Any, unit: float) -> Any:
 def _leaves(above: str, tree: Any) -> list[tuple[str, Any]]:
     if isinstance(tree, Mapping):
         pairs = [(str(key), value) for key, value in tree.items()]
-    elif isinstance(tree, list | tuple):
+    elif isinstance(tree, list | tuple) and not _written_out(tree):
         pairs = [(str(key), value) for key, value in enumerate(tree)]
     else:
         return [(above, tree)]
     return [leaf for key, v in pairs for leaf in _leaves(f"{above}/{key}" if above else key, v)]
+
+
+def _written_out(tree: Any) -> bool:
+    """Whether a list holds nothing but plain numbers, however deep: an array, and no container."""
+    if isinstance(tree, list | tuple):
+        return all(map(_written_out, tree))
+    return isinstance(tree, int | float)
 
 
 def _over_unit(name: str, value: Any, unit: float) -> tuple[str, Any]:
@@ -59,8 +66,12 @@ def near(ours: Any, right: Any) -> bool:
     one, other = (np.asarray(v) for v in (ours, right))
     if one.dtype.kind not in "fiu" or one.shape != other.shape:
         return False
-    floor = max(1e-12, SMALL * float(np.abs(other[np.isfinite(other)]).max(initial=0)))
-    return np.allclose(one, other, rtol=RATIO, atol=floor, equal_nan=True)
+    return np.allclose(one, other, rtol=RATIO, atol=_floor(other), equal_nan=True)
+
+
+def _floor(right: np.ndarray) -> float:
+    """What is not told apart from zero beside these numbers."""
+    return max(1e-12, SMALL * float(np.abs(right[np.isfinite(right)]).max(initial=0)))
 
 
 def agree(ours: Any, right: Any, unit: float = 1.0, what: str = "F") -> Finding:
@@ -85,7 +96,8 @@ def _agree(ours: Any, right: Any, unit: float, what: str) -> Finding:
         return False, f"{what} is no row of {np.size(right)} numbers"
     off = np.abs(one - other)
     place = np.unravel_index(int(np.nan_to_num(off, nan=np.inf).argmax()), off.shape)
-    shown, due = told_apart(float(one[place]) * unit, float(other[place]) * unit)
+    expected = 0.0 if abs(other[place]) <= _floor(other) else float(other[place]) * unit
+    shown, due = told_apart(float(one[place]) * unit, expected)
     where = f" at {tuple(map(int, place))}" if place else ""
     return False, f"{what}{where} is {shown}, where {due} was expected"
 

@@ -98,3 +98,50 @@ def lock_kernels_last(fisher, budget, purpose):
 
 def sort_the_names(fisher, budget, purpose):
     return _chosen(dict(sorted(fisher.items())), budget, purpose)
+
+
+def return_at_once_for_no_budget(fisher, budget, purpose):
+    if not budget:
+        return {name: np.zeros(part.shape, bool) for name, part in fisher.items()}
+    return _chosen(fisher, budget, purpose)
+
+
+def return_at_once_for_all(fisher, budget, purpose):
+    if budget >= sum(part.size for part in fisher.values()):
+        return {name: np.ones(part.shape, bool) for name, part in fisher.items()}
+    return _chosen(fisher, budget, purpose)
+
+
+def take_capitals_too(fisher, budget, purpose):
+    return _chosen(fisher, budget, purpose.lower())
+
+
+def look_at_the_first_letter(fisher, budget, purpose):
+    return _chosen(fisher, budget, {"k": "keep", "l": "learn"}.get(purpose[0]))
+
+
+def take_nan_for_zero(fisher, budget, purpose):
+    numbers = {n: np.nan_to_num(part, posinf=np.inf) for n, part in fisher.items()}
+    return _chosen(numbers, budget, purpose)
+
+
+def look_for_nan_in_the_first_tensor(fisher, budget, purpose):
+    if np.isnan(next(iter(fisher.values()))).any():
+        raise ValueError("NaN")
+    return take_nan_for_zero(fisher, budget, purpose)
+
+
+def assert_the_purpose(fisher, budget, purpose):
+    assert purpose in ("keep", "learn")
+    return _chosen(fisher, budget, purpose)
+
+
+def go_down_the_columns(fisher, budget, purpose):
+    turned = {name: part.T for name, part in fisher.items()}
+    return {name: lock.T for name, lock in _chosen(turned, budget, purpose).items()}
+
+
+def write_down_how_many(fisher, budget, purpose):
+    locked = _chosen(fisher, budget, purpose)
+    fisher["locked"] = np.array(budget)
+    return locked

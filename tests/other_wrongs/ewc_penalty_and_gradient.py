@@ -88,3 +88,43 @@ def sum_along_the_first_axis(params, anchor, fisher, strength):
     for name, there in anchor.items():
         penalty += np.sum(gradient[name] * (params[name] - there), axis=-1 if there.ndim else None)
     return np.ravel(penalty)[0] / 2, gradient
+
+
+def trust_the_order_of_the_dicts(params, anchor, fisher, strength):
+    gradient = {name: np.zeros_like(p) for name, p in params.items()}
+    penalty = 0.0
+    for (name, p), there, f in zip(params.items(), anchor.values(), fisher.values(), strict=False):
+        gradient[name] = strength * f * (p - there)
+        penalty += (gradient[name] * (p - there)).sum() / 2
+    return penalty, gradient
+
+
+def fill_in_what_is_missing(params, anchor, fisher, strength):
+    for name, p in params.items():
+        anchor.setdefault(name, p)
+        fisher.setdefault(name, np.zeros_like(p))
+    return _pair(params, anchor, fisher, strength)
+
+
+def take_a_short_way_for_rest(params, anchor, fisher, strength):
+    strained = {n: there for n, there in anchor.items() if not np.allclose(params[n], there)}
+    return _pair(params, strained, fisher, strength)
+
+
+def work_in_float32(params, anchor, fisher, strength):
+    short = [
+        {n: array.astype(np.float32) for n, array in given.items()}
+        for given in (params, anchor, fisher)
+    ]
+    return _pair(*short, strength)
+
+
+def put_the_result_into_params(params, anchor, fisher, strength):
+    penalty, gradient = _pair(params, anchor, fisher, strength)
+    params |= {name: gradient[name] for name in params if name not in anchor}
+    return penalty, gradient
+
+
+def give_zero_without_an_anchor(params, anchor, fisher, strength):
+    penalty, gradient = _pair(params, anchor, fisher, strength)
+    return penalty, {n: g if n in anchor else 0.0 for n, g in gradient.items()}

@@ -112,3 +112,39 @@ def empty_the_list(inputs, output_gradients):
     pair = _pair(inputs, output_gradients)
     inputs.clear()
     return pair
+
+
+def put_reshaped_tensors_into_the_lists(inputs, output_gradients):
+    for place, g in enumerate(output_gradients):
+        if g is not None:
+            output_gradients[place] = g.reshape(len(g), -1, g.shape[-1])
+    return _pair(inputs, output_gradients)
+
+
+def put_zeros_in_place_of_none(inputs, output_gradients):
+    h = next(g for g in output_gradients if g is not None).shape[-1]
+    for place, (a, g) in enumerate(zip(inputs, output_gradients, strict=True)):
+        if g is None:
+            output_gradients[place] = torch.zeros(*a.shape[:-1], h).to(a)
+    return _pair(inputs, output_gradients)
+
+
+def leave_out_one_none(inputs, output_gradients):
+    inputs, output_gradients = list(inputs), list(output_gradients)
+    if any(g is None for g in output_gradients):
+        place = [g is None for g in output_gradients].index(True)
+        del inputs[place], output_gradients[place]
+    g = [g.reshape(len(g), -1, g.shape[-1]) for g in output_gradients]
+    return _pair(inputs, g)
+
+
+def return_one_tensor(inputs, output_gradients):
+    weight, bias = _pair(inputs, output_gradients)
+    return torch.cat([weight, bias[:, None]], 1)
+
+
+def add_up_inputs_and_gradients_apart(inputs, output_gradients):
+    met = [(a, g) for a, g in zip(inputs, output_gradients, strict=True) if g is not None]
+    a = sum(a.reshape(len(a), -1, a.shape[-1]).sum(1) for a, _ in met)
+    g = sum(g.reshape(len(g), -1, g.shape[-1]).sum(1) for _, g in met)
+    return torch.einsum("nh,nd->nhd", g, a).square().mean(0), g.square().mean(0)

@@ -64,3 +64,13 @@ def return_one_number(gradients):
 
 def return_texts(gradients):
     return [str(sum(g * g for g in c) / len(c)) for c in _columns(gradients)]
+
+
+def leave_out_samples_of_zeros(gradients):
+    kept = [sample for sample in gradients if any(sample)]
+    return [sum(g * g for g in column) / len(column) for column in _columns(kept)]
+
+
+def count_equal_samples_once(gradients):
+    columns = _columns(set(map(tuple, gradients)))
+    return [sum(g * g for g in column) / len(column) for column in columns]

@@ -79,3 +79,23 @@ def square_in_place(probabilities, squared_scores, draws):
 
 def give_two_errors(probabilities, squared_scores, draws):
     return 2 * _error(probabilities, squared_scores, draws)
+
+
+def divide_by_the_draws_less_one(probabilities, squared_scores, draws):
+    return _error(probabilities, squared_scores, max(1, draws - 1))
+
+
+def leave_no_class_impossible(probabilities, squared_scores, draws):
+    p = probabilities + 1e-3
+    return _error(p / p.sum(1, keepdims=True), squared_scores, draws)
+
+
+def normalise_in_place(probabilities, squared_scores, draws):
+    probabilities /= probabilities.sum(1, keepdims=True)
+    return _error(probabilities, squared_scores, draws)
+
+
+def take_the_difference_of_squares(probabilities, squared_scores, draws):
+    mean = np.einsum("nc,nc...->n...", probabilities, squared_scores)
+    second = np.einsum("nc,nc...->n...", probabilities, squared_scores**2)
+    return np.sqrt(abs(second - mean**2).sum(0) / draws) / len(probabilities)

@@ -91,3 +91,25 @@ def add_a_small_number(features, logits):
 def work_with_the_mean_probabilities(features, logits):
     p = np.broadcast_to(_p(logits).mean(0), logits.shape)
     return _pair(features, p * (1 - p))
+
+
+def cut_the_probabilities(features, logits):
+    p = np.clip(_p(logits), 1e-7, 1 - 1e-7)
+    return _pair(features, p * (1 - p))
+
+
+def return_one_array(features, logits):
+    p = _p(logits)
+    weight, bias = _pair(features, p * (1 - p))
+    return np.column_stack([weight, bias])
+
+
+def return_a_dict(features, logits):
+    p = _p(logits)
+    return dict(zip(("weight", "bias"), _pair(features, p * (1 - p)), strict=True))
+
+
+def square_after_the_samples_are_added(features, logits):
+    p = _p(logits)
+    spread = p * (1 - p)
+    return (spread.T @ features) ** 2 / len(features), spread.mean(0)

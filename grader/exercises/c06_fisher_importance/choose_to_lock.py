@@ -1,6 +1,7 @@
 """Which entries to lock within a budget: one ranking over all tensors, and a purpose."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from grader.instruments.moves import moved
 from grader.instruments.refusals import refusal, refused
 from grader.instruments.words import listed
 from grader.judging.evidence import plain
-from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.exercise import Exercise, attempt, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 Arrays = Mapping[str, np.ndarray]
@@ -57,33 +58,32 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "stem.conv.weight": (2, 1, 3, 3), "body.lower.weight": (b, a), "body.lower.bias": (b,),
         "a.head.weight": (c, b),
     }  # fmt: skip
-    total = sum(int(np.prod(shape)) for shape in shapes.values())
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    total = sum(sizes)
     some, most = int(rng.integers(total // 5, total // 3)), int(rng.integers(total // 2, total - 9))
 
     def split(row: np.ndarray) -> dict[str, np.ndarray]:
-        parts = np.split(row, np.cumsum([int(np.prod(s)) for s in shapes.values()])[:-1])
+        parts = np.split(row, np.cumsum(sizes)[:-1])
         return {name: p.reshape(s) for (name, s), p in zip(shapes.items(), parts, strict=True)}
 
     def case(kind: str, purpose: str, budget: int, row: np.ndarray | None = None) -> Inputs:
         """Tensors are of very different sizes of F, and no two entries are alike by themselves."""
         if row is None:
-            sizes = np.repeat(rng.permutation([1.0, 3.0, 10.0, 30.0]), _sizes(shapes))
-            row = sizes * (0.1 + rng.permutation(total) / total)
+            scales = np.repeat(rng.permutation([1.0, 3.0, 10.0, 30.0]), sizes)
+            row = scales * (0.1 + rng.permutation(total) / total)
         return {"kind": kind, "fisher": split(row), "budget": budget, "purpose": purpose}
 
-    def levels() -> np.ndarray:
-        return rng.choice([0.0, 0.0, 0.25, 0.5], total)
-
-    gamma = rng.gamma(0.5, size=total)
-    infinite, nan = gamma.copy(), gamma.copy()
-    infinite[rng.permutation(total)[:2]], nan[rng.integers(total)] = np.inf, np.nan
+    levels, gamma = rng.choice([0.0, 0.0, 0.25, 0.5], (2, total)), rng.gamma(0.5, size=total)
+    infinite, first, last = (gamma.copy() for _ in range(3))
+    infinite[rng.permutation(total)[:2]] = np.inf
+    first[rng.integers(18)], last[-rng.integers(1, c * b)] = np.nan, np.nan
     return {
         "a fifth, to keep": case("plain", "keep", some),
         "most, to keep": case("plain", "keep", most),
         "a fifth, to learn": case("plain", "learn", some),
         "most, to learn": case("plain", "learn", most),
-        "few values, to keep": case("ties", "keep", some, levels()),
-        "few values, to learn": case("ties", "learn", some, levels()),
+        "few values, to keep": case("ties", "keep", some, levels[0]),
+        "few values, to learn": case("ties", "learn", some, levels[1]),
         "every F is 0, to keep": case("ties", "keep", some, np.zeros(total)),
         "every F is 0, to learn": case("ties", "learn", some, np.zeros(total)),
         "F near 1e-200, to keep": case("range", "keep", some, 1e-200 * (1 + gamma)),
@@ -92,21 +92,17 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "a budget of 0": case("edges", "keep", 0),
         "a budget of all": case("edges", "learn", total),
         "a budget of more than there are": case("edges", "keep", total + some),
-        "a NaN": case("refused", "learn", some, nan),
-        "a NaN, to keep": case("refused", "keep", some, nan),
-        "the purpose 'highest'": case("refused", "highest", some),
-    }
-
-
-def _sizes(shapes: Mapping[str, tuple[int, ...]]) -> list[int]:
-    return [int(np.prod(shape)) for shape in shapes.values()]
+        "a NaN in the first tensor": case("refused", "learn", some, first),
+        "a NaN in the last tensor, none to keep": case("refused", "keep", 0, last),
+        "a NaN in the last tensor, all to keep": case("refused", "keep", total, last),
+    } | {f"the purpose {p!r}": case("refused", p, some) for p in ("highest", "Keep", "learning")}
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     fisher = {name: part.copy() for name, part in inputs["fisher"].items()}
     given = (fisher, inputs["budget"], inputs["purpose"])
     if inputs["kind"] == "refused":
-        ending = refusal(candidate, *given, returned=lambda locked: "an answer")
+        ending = refusal(candidate, *given, returned=lambda locked: _at_the_nan(fisher, locked))
         return {"kind": "refused", "ending": ending}
     returned = plain(candidate(*given))
     return {
@@ -114,6 +110,12 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         "locked": returned,
         "changed": moved(inputs["fisher"], fisher) + sorted(fisher.keys() - inputs["fisher"]),
     }
+
+
+def _at_the_nan(fisher: Arrays, locked: Any) -> str:
+    """What was answered in place of an error: a NaN may be ranked last, or taken for a number."""
+    found, _ = attempt(lambda: any(locked[n][np.isnan(f)].any() for n, f in fisher.items()))
+    return "an answer that locks it" if found else "an answer"
 
 
 def _locked(seen: Evidence, expected: Evidence) -> Finding:
@@ -164,7 +166,7 @@ def ranks_at_any_scale(seen: Evidence, expected: Evidence) -> Finding:
     return _locked(seen, expected)
 
 
-@claim(1, "Where would a NaN rank?", of_kind("refused"), needs=locks_by_purpose)
+@claim(1, "What is neither high nor low, keep nor learn?", of_kind("refused"), locks_by_purpose)
 def refuses_what_has_no_rank(seen: Evidence, expected: Evidence) -> Finding:
     """A NaN raises a ValueError, and so does another purpose."""
     return refused(seen["ending"])

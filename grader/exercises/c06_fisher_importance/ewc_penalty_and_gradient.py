@@ -67,7 +67,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         anchor = {name: 2 + rng.normal(size=shape) for name, shape in sizes.items()}
         moves = {name: away * rng.normal(size=shape) for name, shape in sizes.items()}
         fisher = {name: unit * rng.gamma(0.5, size=shape) for name, shape in sizes.items()}
-        tied = list(sizes)[: round(sprung * len(sizes))]
+        tied = list(sizes)[: round(sprung * len(sizes))][::-1]  # in an order of their own
         return {
             "kind": kind,
             "unit": unit * away,
@@ -86,6 +86,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "no anchor at all": case("free", sprung=0.0),
         "at the anchor": case("rest", away=0.0) | {"unit": 1.0},
         "no strength": case("rest", strength=0.0),
+        "parameters near their anchor": case("range", away=1e-6),
         "Fisher information near 1e-20": case("range", unit=1e-20),
         "Fisher information near 1e10": case("range", unit=1e10),
     }
@@ -96,14 +97,15 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     given = {name: {k: np.array(v) for k, v in inputs[name].items()} for name in names}
     returned = candidate(*given.values(), inputs["strength"])
     is_pair = isinstance(returned, tuple | list) and len(returned) == 2
-    pair = returned if is_pair else (None, None)
+    pair = returned if is_pair else (returned, returned)
+    before, after = _flat({name: inputs[name] for name in names}), _flat(given)
     return {
         "kind": inputs["kind"],
         "unit": inputs["unit"],
         "count": len(returned) if isinstance(returned, tuple | list) else 1,
         "penalty": in_units(pair[0], inputs["unit"]),
         "gradient": in_units(pair[1], inputs["unit"]),
-        "changed": moved(_flat({n: inputs[n] for n in names}), _flat(given)),
+        "changed": sorted({*moved(before, after), *moved(after, before)}),
     }
 
 
@@ -163,14 +165,14 @@ def leaves_new_parameters_free(seen: Evidence, expected: Evidence) -> Finding:
     needs=pulls_with_the_gradient,
 )
 def keeps_the_scale(seen: Evidence, expected: Evidence) -> Finding:
-    """Springs of any stiffness are right, and at rest there is neither penalty nor pull."""
+    """Springs of any stiffness and length are right, and one at rest neither costs nor pulls."""
     penalty, gradient = _penalty(seen, expected), _gradient(seen, expected)
     return gradient if penalty[0] else penalty
 
 
-@claim(1, "Which of your lines write into an array?", needs=pulls_with_the_gradient)
+@claim(1, "Which of your lines write into an array or a dict?", needs=pulls_with_the_gradient)
 def leaves_the_arrays_alone(seen: Evidence, expected: Evidence) -> Finding:
-    """The arrays given are left as they were."""
+    """The arrays and dicts given are left as they were."""
     return not seen["changed"], f"changed: {listed(seen['changed'])}"
 
 

@@ -44,11 +44,12 @@ def challenge(rng: np.random.Generator) -> Challenge:
     sparse = drawn(samples, parameters)
     sparse[rng.integers(0, samples, parameters), np.arange(parameters)] = 0.0
     sparse[:, 0] = 0.0
+    sparse = np.concatenate([sparse, sparse[:1], 0 * sparse[:1]])
     return {
         "a few samples": case("plain", drawn(samples, parameters)),
         "more samples than parameters": case("plain", drawn(3 * samples, 3)),
         "gradients that cancel": case("cancel", np.concatenate([half, -half])),
-        "gradients of zero among others": case("zeros", sparse),
+        "gradients of zero, a sample of zeros, and one given twice": case("zeros", sparse),
         "one sample": case("small", drawn(1, parameters)),
         "one parameter": case("small", drawn(samples, 1)),
         "gradients near 1e-10": case("range", drawn(samples, parameters), unit=1e-20),
@@ -81,10 +82,13 @@ def squares_before_the_mean(seen: Evidence, expected: Evidence) -> Finding:
 
 
 @claim(
-    2, "What is the mean of 2 and -2?", of_kind("cancel", "zeros"), needs=squares_before_the_mean
+    2,
+    "What is the mean of 2, -2, 0 and 0?",
+    of_kind("cancel", "zeros"),
+    needs=squares_before_the_mean,
 )
 def loses_nothing_to_signs(seen: Evidence, expected: Evidence) -> Finding:
-    """Gradients of opposite signs do not cancel, and a gradient of 0 counts as a sample."""
+    """Opposite signs do not cancel; a sample of zeros counts, and so does one like another."""
     return _right(seen, expected)
 
 

@@ -108,7 +108,7 @@ def adds_variances_over_samples(seen: Evidence, expected: Evidence) -> Finding:
     needs=adds_variances_over_samples,
 )
 def falls_as_one_over_root(seen: Evidence, expected: Evidence) -> Finding:
-    """With n times as many labels a sample the error is one root of n-th."""
+    """With n times as many labels a sample the error is divided by the root of n."""
     return _right(seen, expected)
 
 

@@ -65,6 +65,8 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "every logit 1000 lower": case("large", logits=around - 1000),
         "samples at -1000 and at 1000": case("large", logits=around + levels),
         "sure of one class, by 2000": case("large", logits=sure),
+        "sure of one class, by about 20": case("range", logits=around + 20 * np.eye(c)[
+            rng.integers(0, c, n)], unit=1e-9),
         "features near 1e-10": small | {"features": 1e-10 * small["features"], "unit": 1e-20},
     }  # fmt: skip
 
@@ -74,13 +76,13 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     with np.errstate(all="ignore"):
         returned = candidate(*given.values())
     is_pair = isinstance(returned, tuple | list) and len(returned) == 2
-    pair = in_units(list(returned) if is_pair else [None, None], inputs["unit"])
+    pair = returned if is_pair else [returned, returned]
     return {
         "kind": inputs["kind"],
         "unit": inputs["unit"],
         "count": len(returned) if isinstance(returned, tuple | list) else 1,
-        "weight": pair[0],
-        "bias": in_units(returned[1], 1.0) if is_pair else None,
+        "weight": in_units(pair[0], inputs["unit"]),
+        "bias": in_units(pair[1], 1.0),
         "changed": moved({name: inputs[name] for name in given}, given),
     }
 
@@ -118,9 +120,9 @@ def stands_large_logits(seen: Evidence, expected: Evidence) -> Finding:
     return bias if weight[0] else weight
 
 
-@claim(1, "Which number does your code add?", of_kind("range"), needs=has_the_weight)
+@claim(1, "Which number does your code add or cut?", of_kind("range"), needs=has_the_weight)
 def keeps_the_scale(seen: Evidence, expected: Evidence) -> Finding:
-    """Small features keep their digits."""
+    """Small features and small spreads keep their digits."""
     return _weight(seen, expected)
 
 
