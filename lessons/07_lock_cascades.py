@@ -415,10 +415,10 @@ for name, rescued in {"silent layer": False, "60 sigmoid layers": True}.items():
 
 # %% [markdown]
 # **Why.** The silent layer's zero is a product with zero; no format and no scale changes it. At
-# depth 32 every entry is there and the *norm* is 0, because squaring took the entries below the
-# smallest float32. At depth 60 the entries themselves have gone under. For a float32 run that is as
-# good as a lock, but another one: multiplying the loss by $10^{20}$ brings the gradient back, and
-# does nothing for the first.
+# depth 32 the entries are there (but for those of three pixels that are always 0) and the *norm* is
+# 0, because squaring took them below the smallest float32. At depth 60 the entries themselves have
+# gone under. For a float32 run that is as good as a lock, but another one: multiplying the loss by
+# $10^{20}$ brings the gradient back, and does nothing for the first.
 #
 # So ask for exact zeros, `not gradient.any()`, and repeat the measurement in float64 before you
 # believe them. A threshold such as `norm < 1e-8` calls all three locked; and under Adam, which
@@ -773,10 +773,11 @@ for name, edges in {"attention": {"high": -6}, "attention, skip": {"low": -2}}.i
 # %% [markdown]
 # **Why.** Ten times less in, a thousand times less out: the cube. So from layer 2 on the logarithm
 # of the spread grows three to four times per layer, until rounding ends it. LayerNorm rescales each
-# token and brings none further from the others; it wins a layer. An MLP alone does not stop it. A
-# skip does: what is averaged away is added back. And once the tokens are equal, it does not matter
-# whom a query asks: queries and keys get no gradient (Noci and others, 2022). In layer 6 without
-# skips that of $W_Q$ is less than a millionth of that of $W_V$, with skips more than a hundredth.
+# token and brings none further from the others; it wins a layer. An MLP alone does not stop it, and
+# from PyTorch's default start it loses one. A skip does: what is averaged away is added back. And
+# once the tokens are equal, it does not matter whom a query asks: queries and keys get no gradient
+# (Noci and others, 2022). In layer 6 without skips that of $W_Q$ is less than a millionth of that
+# of $W_V$, with skips more than a hundredth.
 #
 # ## A lock made by the loss
 #
