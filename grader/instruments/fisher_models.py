@@ -50,13 +50,17 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "float32": of(dense, single),
         "images": of(images, rng.normal(size=(5, 1, 3, 4))),
         "token numbers": of(tokens, rng.integers(0, 9, (5, a))),
-        "a frozen body": of(dense, frozen=["body"], kind="frozen"),
+        "a frozen body with old gradients": of(
+            dense, frozen=["body"], with_gradients=["body"], kind="frozen"
+        ),
         "everything frozen": of(dense, frozen=["body", "head"], kind="frozen"),
         "one layer in two places": of(tied, tied=TIED, kind="tied"),
         "parameters that nothing uses": of(dense | bare, kind="unused"),
         "dropout in train mode": moded(dropped),
         "BatchNorm in eval mode": moded(normed, in_eval_mode=[""]),
-        "BatchNorm in train mode, the head in eval mode": moded(normed, in_eval_mode=["head"]),
+        "BatchNorm in train mode, a layer beside it in eval mode": moded(
+            normed, in_eval_mode=["body.first"]
+        ),
         "old gradients in the body, none in the head": of(
             dense, with_gradients=["body"], kind="left"
         ),
@@ -125,7 +129,7 @@ def measures_at_any_scale(seen: Evidence, expected: Evidence) -> Finding:
     return all_right(seen, expected)
 
 
-@claim(2, "What was the mode of each module before, and what lay in each .grad?")
+@claim(2, "Which of your lines set a mode, a flag or a .grad, and which put each of them back?")
 def leaves_the_model_alone(seen: Evidence, expected: Evidence) -> Finding:
     """The model is left as it was: its modes, flags, gradients and numbers."""
     return not seen["changed"], f"changed: {listed(seen['changed'])}"

@@ -111,3 +111,28 @@ def use_the_gradient_of_the_logit(model, inputs, labels):
 
     each = vmap(grad(logit), in_dims=(None, 0, 0))(params, inputs, labels)
     return {name: g.square().mean(0) for name, g in each.items()}
+
+
+def put_modes_back_child_by_child(model, inputs, labels):
+    found, was = _squares(model, inputs, labels), model.training
+    modes = {child: child.training for child in model.children()}
+    model.train(was)
+    for child, mode in modes.items():
+        child.train(mode)
+    return found
+
+
+def clear_the_gradients_of_what_is_frozen(model, inputs, labels):
+    for p in model.parameters():
+        p.grad = p.grad if p.requires_grad else None
+    return _squares(model, inputs, labels)
+
+
+def square_batches_of_three(model, inputs, labels):
+    parts = list(zip(inputs.split(3), labels.split(3), strict=True))
+    means = [{n: g.mean(0) for n, g in _each(model, *part).items()} for part in parts]
+    return {n: sum(mean[n] ** 2 for mean in means) / len(means) for n in means[0]}
+
+
+def write_numbers_out_in_lists(model, inputs, labels):
+    return {n: f.tolist() for n, f in _squares(model, inputs, labels).items()}

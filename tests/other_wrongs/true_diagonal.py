@@ -109,3 +109,29 @@ def thaw_for_good(model, inputs):
     found = _diagonal(model, inputs)
     model.requires_grad_(True)
     return found
+
+
+def put_modes_back_child_by_child(model, inputs):
+    found, was = _diagonal(model, inputs), model.training
+    modes = {child: child.training for child in model.children()}
+    model.train(was)
+    for child, mode in modes.items():
+        child.train(mode)
+    return found
+
+
+def leave_out_rare_classes(model, inputs):
+    chances, scores = _parts(model, inputs)
+    return _weighted(chances * (chances > 0.01), scores)
+
+
+def take_the_two_most_probable_classes(model, inputs):
+    chances, scores = _parts(model, inputs)
+    kept = chances.topk(2, 1)
+    return _weighted(torch.zeros_like(chances).scatter(1, kept.indices, kept.values), scores)
+
+
+def take_the_probabilities_in_the_present_mode(model, inputs):
+    with torch.no_grad():
+        chances = model(inputs).softmax(1)
+    return _weighted(chances, _parts(model, inputs)[1])

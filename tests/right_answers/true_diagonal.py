@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional as F
 
 
@@ -53,4 +53,19 @@ def square_a_score_times_a_root(model, inputs):
         for name, slope in zip(named, slopes, strict=True):
             if slope is not None:
                 found[name] += slope.square() / len(inputs)
+    return found
+
+
+def take_the_variance_of_the_slopes_of_the_logits(model, inputs):
+    twin = copy.deepcopy(model).eval()
+    params = {name: p.detach() for name, p in twin.named_parameters()}
+
+    def logits(params, one):
+        return functional_call(twin, params, (one[None],))[0]
+
+    chances = vmap(logits, (None, 0))(params, inputs).softmax(1)
+    found = {}
+    for name, slopes in vmap(jacrev(logits), (None, 0))(params, inputs).items():
+        away = slopes - torch.einsum("nc,nc...->n...", chances, slopes)[:, None]
+        found[name] = torch.einsum("nc,nc...->...", chances, away**2) / len(inputs)
     return found
