@@ -93,3 +93,37 @@ def return_the_weights(optimizer, kept):
         return moves, state
 
     return optax.GradientTransformation(optimizer.init, update)
+
+
+def remove_nan_from_all_gradients(optimizer, kept):
+    return _held(optimizer, kept, given=lambda g, k: jnp.nan_to_num(g))
+
+
+def remove_nan_from_all_updates(optimizer, kept):
+    return _held(optimizer, kept, move=lambda m, k, p: jnp.nan_to_num(jnp.where(k, m, -p)))
+
+
+def clear_what_sgd_and_adam_store(optimizer, kept):
+    """Other optimizers have other fields."""
+
+    def update(updates, state, params=None):
+        moves, state = optimizer.update(updates, state, params)
+        moves = jax.tree.map(lambda m, k, p: jnp.where(k, m, -p), moves, kept, params)
+        cleared = optax.tree_map_params(optimizer, lambda a, k: jnp.where(k, a, 0), state, kept)
+
+        def choose(keys, old, new):
+            names = {getattr(key, "name", "") for key in keys}
+            return new if names & {"mu", "nu", "trace"} else old
+
+        return moves, jax.tree.map_with_path(choose, state, cleared)
+
+    return optax.GradientTransformation(optimizer.init, update)
+
+
+def clear_the_memory_before_the_step_only(optimizer, kept):
+    def update(updates, state, params=None):
+        state = optax.tree_map_params(optimizer, lambda a, k: jnp.where(k, a, 0), state, kept)
+        moves, state = optimizer.update(updates, state, params)
+        return jax.tree.map(lambda m, k, p: jnp.where(k, m, -p), moves, kept, params), state
+
+    return optax.GradientTransformation(optimizer.init, update)

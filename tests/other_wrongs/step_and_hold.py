@@ -112,3 +112,31 @@ def scale_the_kept(optimizer, kept):
     _fill(optimizer, kept)
     for parameter, keep in kept:
         parameter.data /= keep.float().mean()
+
+
+def invert_the_flags_in_place(optimizer, kept):
+    """At the next step they are the other way round."""
+    optimizer.step()
+    for _, keep in kept:
+        keep.logical_not_()
+    _fill(optimizer, [(parameter, ~gone) for parameter, gone in kept])
+
+
+def remove_nan_from_all_weights(optimizer, kept):
+    optimizer.step()
+    for parameter, keep in kept:
+        parameter.data = (parameter.data * keep).nan_to_num(0, 0, 0)
+    _fill(optimizer, kept)
+
+
+def leave_the_hook(optimizer, kept):
+    """Nothing can be opened again."""
+    optimizer.register_step_post_hook(lambda *given: _fill(optimizer, kept))
+    optimizer.step()
+
+
+def clear_the_memory_before_the_step_only(optimizer, kept):
+    _fill(optimizer, kept)
+    optimizer.step()
+    for parameter, keep in kept:
+        parameter.data[~keep] = 0

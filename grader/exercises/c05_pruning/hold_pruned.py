@@ -55,7 +55,9 @@ def hold_pruned(optimizer, kept):
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
-    return pruned_steps.cases(rng)
+    third = pruned_steps.with_adamw(pruned_steps.run(rng), rng) | {"optimizer": "amsgrad"}
+    del third["settings"]["weight_decay"]
+    return {**pruned_steps.cases(rng), "Adam with a third average": third}
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:

@@ -78,10 +78,10 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         for name, zero in pruned_steps.flat(inputs["zeros"]).items():
             parameters[name][torch.from_numpy(zero)] = 0
     course, touched = pruned_steps.Course(kept), set()
+    flags = {name: torch.tensor(keep) for name, keep in kept.items() if not keep.all()}
     for gradients in inputs["gradients"]:
         due = _give(parameters, gradients)
-        pairs = [(parameters[n], torch.from_numpy(k)) for n, k in kept.items() if not k.all()]
-        candidate(optimizer, pairs)
+        candidate(optimizer, [(parameters[name], keep) for name, keep in flags.items()])
         course.stepped(_arrays(parameters))
         left = {n: p.grad.numpy() for n, p in parameters.items() if p.grad is not None}
         touched |= {*moved(due, left)}
@@ -132,10 +132,14 @@ def _fill(tensor: Any, keep: Tensor) -> None:
     tensor.masked_fill_(~keep, 0)
 
 
-def _forget(state: dict[str, Any], keep: Tensor, apart: str = "") -> None:
+def _multiply(tensor: Tensor, keep: Tensor) -> None:
+    tensor.mul_(keep)
+
+
+def _forget(state: dict[str, Any], keep: Tensor, apart: str = "", clear: Part = _fill) -> None:
     for name, value in state.items():
         if torch.is_tensor(value) and value.shape == keep.shape and name != apart:
-            value.masked_fill_(~keep, 0)
+            clear(value, keep)
 
 
 @torch.no_grad()
@@ -177,7 +181,10 @@ BELIEFS = (  # one that shows in two ways is there twice
         first=_fill,
         last=_nothing,
     ),
-    believing(*pruned_steps.TIMES_ZERO, last=lambda tensor, keep: tensor.mul_(keep)),
+    believing(*pruned_steps.TIMES_ZERO, last=_multiply),
+    believing(
+        *pruned_steps.TIMES_ZERO, forget=lambda state, keep: _forget(state, keep, clear=_multiply)
+    ),
     believing(*pruned_steps.NO_MEMORY, forget=_nothing),
     believing(
         "Averages of zeros need no clearing.",
