@@ -84,3 +84,18 @@ def write_ones_into_the_weights(weights, bits_per_value, gap_bits):
 
 def store_no_table_for_an_empty_layer(weights, bits_per_value, gap_bits):
     return _bits(weights, bits_per_value, gap_bits) if weights.any() else 0
+
+
+def take_the_code_of_the_lesson(weights, bits_per_value, gap_bits):
+    """It asks for the last weight, and there may be none."""
+    gaps = np.diff(np.flatnonzero(weights), prepend=-1) - 1
+    ends = np.cumsum((gaps >> gap_bits) + 1) - 1
+    return (ends[-1] + 1) * (bits_per_value + gap_bits) + 32 * 2**bits_per_value
+
+
+def look_at_the_first_row(weights, bits_per_value, gap_bits):
+    return _bits(np.atleast_2d(weights)[0], bits_per_value, gap_bits)
+
+
+def call_zero_what_isclose_does(weights, bits_per_value, gap_bits):
+    return _bits(np.where(np.isclose(weights, 0), 0, weights), bits_per_value, gap_bits)

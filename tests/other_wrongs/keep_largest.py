@@ -122,3 +122,29 @@ def take_infinity_for_a_large_number(tensors, sparsity, everywhere):
     if not 0 <= sparsity <= 1 or any(tensor.isnan().any() for tensor in tensors.values()):
         raise ValueError("NaN, or no share")
     return _chosen(tensors, sparsity, everywhere, check=False)
+
+
+def ask_whether_the_sum_is_finite(tensors, sparsity, everywhere):
+    """A sum of finite numbers may overflow."""
+    if not all(math.isfinite(tensor.detach().sum()) for tensor in tensors.values()):
+        raise ValueError("cannot rank")
+    return _chosen(tensors, sparsity, everywhere)
+
+
+def round_halves_up(tensors, sparsity, everywhere):
+    return _chosen(tensors, sparsity, everywhere, count=lambda share: math.floor(share + 0.5))
+
+
+def round_what_stays(tensors, sparsity, everywhere):
+    """At a half the nearest whole numbers of both parts are even."""
+
+    def flags(sizes, keep):
+        stays = torch.zeros_like(keep)
+        stays[sizes.argsort(descending=True)[: round((1 - sparsity) * len(sizes))]] = True
+        return stays
+
+    return _chosen(tensors, sparsity, everywhere, flags=flags)
+
+
+def compare_in_half_precision(tensors, sparsity, everywhere):
+    return _chosen(tensors, sparsity, everywhere, size=lambda tensor: tensor.half().abs())

@@ -60,3 +60,19 @@ def leave_emptied_layers_out(layers, kept):
 
 def a_flag_that_is_true_for_all(layers, kept):
     return sum(all(flags) for flags in kept) / len(kept)
+
+
+def gather_all_in_the_first_list(layers, kept):
+    flags = kept[0]
+    for more in kept[1:]:
+        flags += more
+    return flags.count(False) / len(flags)
+
+
+def take_the_flags_off(layers, kept):
+    pruned = total = 0
+    for flags in kept:
+        while flags:
+            pruned += not flags.pop()
+            total += 1
+    return pruned / total

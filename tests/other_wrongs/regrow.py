@@ -98,3 +98,33 @@ def read_column_by_column(weight, kept, gradient, count):
         return _grown(weight, kept, gradient, count)
     weight, kept = _grown(weight.T, kept.T, gradient.T, count)
     return weight.T, kept.T
+
+
+def return_early_if_none_is_to_be_opened(weight, kept, gradient, count):
+    if count == 0:
+        return weight, kept
+    return _grown(weight, kept, gradient, count)
+
+
+def look_for_nan_among_the_opened(weight, kept, gradient, count):
+    new_weight, new_kept = _grown(weight, kept, gradient.nan_to_num(torch.inf), count)
+    if gradient[new_kept & ~kept].isnan().any():
+        raise ValueError("NaN")
+    return new_weight, new_kept
+
+
+def ask_whether_the_sum_is_nan(weight, kept, gradient, count):
+    """So is the sum of two infinities."""
+    if gradient[~kept].sum().isnan():
+        raise ValueError("NaN")
+    return _grown(weight, kept, gradient.nan_to_num(0, torch.inf, -torch.inf), count)
+
+
+def multiply_what_is_stored(weight, kept, gradient, count):
+    """0 times an infinity is NaN."""
+    _, new_kept = _grown(weight, kept, gradient, count)
+    return weight * ~(new_kept & ~kept), new_kept
+
+
+def make_infinity_a_large_number(weight, kept, gradient, count):
+    return _grown(weight, kept, gradient, count, sizes=gradient.abs().clamp(max=1e30))

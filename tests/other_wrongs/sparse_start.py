@@ -79,3 +79,45 @@ def flip_the_flags(kept, generator):
 def divide_by_the_spread_of_the_layer(kept, generator):
     weights = torch.where(kept, torch.randn(kept.shape, generator=generator), 0.0)
     return weights / weights.std()
+
+
+def draw_one_unit_for_all(kept, generator):
+    return _start(
+        kept, generator, noise=lambda shape, generator: torch.randn(shape[1:], generator=generator)
+    )
+
+
+def draw_one_number_a_unit(kept, generator):
+    return _start(
+        kept,
+        generator,
+        noise=lambda shape, generator: torch.randn(
+            (len(kept), *[1] * (len(shape) - 1)), generator=generator
+        ),
+    )
+
+
+def begin_again_at_the_seed(kept, generator):
+    """The generator itself does not move on: a second layer would begin like the first."""
+    return _start(kept, torch.Generator().manual_seed(generator.initial_seed()))
+
+
+def draw_from_a_copy_of_the_generator(kept, generator):
+    copy = torch.Generator()
+    copy.set_state(generator.get_state())
+    return _start(kept, copy)
+
+
+def cut_the_tails_off(kept, generator):
+    def noise(shape, generator):
+        return torch.nn.init.trunc_normal_(torch.empty(shape), 0, 1, -2, 2, generator=generator)
+
+    return _start(kept, generator, noise=noise)
+
+
+def draw_by_laplace(kept, generator):
+    def noise(shape, generator):
+        half = torch.rand(shape, generator=generator) - 0.5
+        return -half.sign() * torch.log1p(-2 * half.abs()) / 2**0.5
+
+    return _start(kept, generator, noise=noise)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 
 def _at(step, begin, end, first, final, missing=lambda left: left**3):
     if end < begin:
@@ -93,3 +95,15 @@ def be_exact_at_one_end_only(step, begin, end, first, final):
         return final if step >= end else first
     left = min(1.0, max(0.0, (end - step) / (end - begin)))
     return first + (final - first) * (1 - left**3)
+
+
+def be_exact_to_single_precision(step, begin, end, first, final):
+    return float(np.float32(_at(step, begin, end, first, final)))
+
+
+def return_a_text(step, begin, end, first, final):
+    return f"{_at(step, begin, end, first, final):.0%}"
+
+
+def return_a_list(step, begin, end, first, final):
+    return [_at(step, begin, end, first, final)]

@@ -92,3 +92,13 @@ def write_exact_zeros_first(model):
     for p in _weights(model):
         p.data[p.data.abs() < 1e-6] = 0.0
     return _share(_weights(model))
+
+
+def compare_squares(model):
+    weights = _weights(model)
+    return sum(int((p * p == 0).sum()) for p in weights) / sum(p.numel() for p in weights)
+
+
+def compare_whole_numbers(model):
+    weights = _weights(model)
+    return sum(int((p.int() == 0).sum()) for p in weights) / sum(p.numel() for p in weights)

@@ -36,3 +36,9 @@ def use_the_library(kept, generator):
     scale = torch.where(fan > 0, gain / fan.sqrt(), 0.0)
     weights = torch.einsum("u...,u->u...", weights, scale)
     return weights.masked_fill(~kept, 0)
+
+
+def turn_nan_into_zero(kept, generator):
+    inputs = kept.flatten(1).sum(1).view(-1, *[1] * (kept.dim() - 1))
+    weights = torch.randn(kept.shape, generator=generator) * (2 / inputs).sqrt() * kept
+    return weights.nan_to_num()

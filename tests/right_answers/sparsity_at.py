@@ -1,6 +1,7 @@
 """Right answers to `sparsity_at`, each in a style of its own."""
 
 import numpy as np
+import torch
 
 
 def weigh_the_two_ends(step, begin, end, first, final):
@@ -32,3 +33,7 @@ def multiply_out(step, begin, end, first, final):
             return first
     t = (step - begin) / (end - begin)
     return first + (final - first) * (3 * t - 3 * t * t + t * t * t)
+
+
+def return_a_tensor(step, begin, end, first, final):
+    return torch.tensor(weigh_the_two_ends(step, begin, end, first, final), dtype=torch.float64)

@@ -166,7 +166,7 @@ def depends_on_zeros_alone(seen: Evidence, expected: Evidence) -> Finding:
 @claim(1, "Which line of yours writes into the array?", needs=adds_codes_and_table)
 def leaves_the_weights_alone(seen: Evidence, expected: Evidence) -> Finding:
     """The weights are left as they were."""
-    return not seen["harm"], f"weights changed: {seen['harm']} of {expected['weights']}"
+    return not seen["harm"], f"numbers changed: {seen['harm']}"
 
 
 def counted(

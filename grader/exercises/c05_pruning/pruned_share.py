@@ -1,11 +1,12 @@
 """The share of a network's weights that has been pruned: plain Python."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from statistics import mean
 
 import numpy as np
 
-from grader.instruments.words import compared
+from grader.instruments.words import compared, listed
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -19,7 +20,8 @@ def pruned_share(layers, kept):
     Args:
         layers: list of lists of floats, one list for each layer: its stored weights. There is at
             least one weight.
-        kept: list of lists of bools of the same lengths, True for a weight that stays.
+        kept: list of lists of bools of the same lengths, True for a weight that stays. Both are
+            left as they are.
 
     Returns:
         The pruned weights of all layers over all weights of all layers, a float from 0 to 1.
@@ -71,7 +73,10 @@ def _blur(rng: np.random.Generator, weights: np.ndarray, keep: np.ndarray) -> No
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    return {"kind": inputs["kind"], "share": candidate(inputs["layers"], inputs["kept"])}
+    given = {name: deepcopy(inputs[name]) for name in ("layers", "kept")}
+    share = candidate(*given.values())
+    changed = [name for name, lists in given.items() if lists != inputs[name]]
+    return {"kind": inputs["kind"], "share": share, "changed": changed}
 
 
 def _share(seen: Evidence, expected: Evidence) -> Finding:
@@ -79,7 +84,7 @@ def _share(seen: Evidence, expected: Evidence) -> Finding:
 
 
 @claim(
-    3, "Which two numbers do you divide, and over which layers is each counted?", of_kind("plain")
+    2, "Which two numbers do you divide, and over which layers is each counted?", of_kind("plain")
 )
 def counts_over_all_layers(seen: Evidence, expected: Evidence) -> Finding:
     """The pruned weights of all layers are divided by the weights of all layers."""
@@ -96,6 +101,12 @@ def asks_the_flags(seen: Evidence, expected: Evidence) -> Finding:
 def is_right_at_both_ends(seen: Evidence, expected: Evidence) -> Finding:
     """The share is 0 where nothing is pruned and 1 where everything is."""
     return _share(seen, expected)
+
+
+@claim(1, "Which list do you add to, or take from?", needs=counts_over_all_layers)
+def leaves_the_lists_alone(seen: Evidence, expected: Evidence) -> Finding:
+    """The lists are left as they were."""
+    return not seen["changed"], f"changed: {listed(seen['changed'])}"
 
 
 def counted(

@@ -36,7 +36,8 @@ def regrow(weight, kept, gradient, count):
         the entry comes first that comes first row by row. The tensors given stay as they are.
 
     Raises:
-        ValueError: the gradient of a pruned entry is NaN. An infinite one is the largest.
+        ValueError: the gradient of a pruned entry is NaN, even if none is to be opened. An infinite
+            one is the largest.
 
     Example:
         >>> weight, gradient = torch.tensor([1.0, 5.0, 6.0]), torch.tensor([9.0, 0.1, -0.2])
@@ -71,28 +72,28 @@ def challenge(rng: np.random.Generator) -> Challenge:
             "kind": kind, "weight": weight, "kept": kept, "gradient": gradient, "count": count
         } | own  # fmt: skip
 
-    def one(value: float) -> Any:
-        """The second pruned entry gets this gradient, and so does a kept one."""
+    def begun(*values: float) -> Any:
+        """The first pruned entries get these gradients, and so do the first kept ones."""
 
         def put(gradient: np.ndarray, kept: np.ndarray) -> np.ndarray:
             for flags in (kept, ~kept):
-                gradient.flat[np.flatnonzero(flags)[1]] = value
+                gradient.flat[np.flatnonzero(flags)[: len(values)]] = values
             return gradient
 
         return put
 
     few, many = int(rng.integers(3, 6)), rows * columns
-    flags, levels = np.ones((rows, columns), bool), np.array([0.5, -0.5, 0.25], np.float32)
+    zeros, levels = np.zeros((rows, columns), np.float32), np.array([0.5, -0.5, 0.25], np.float32)
     return {
         "a few of a matrix": case("plain", few),
         "one of a vector": case("plain", 1, (many,)),
         "a kernel of four dimensions": case("plain", 2 * few, (rows, 2, 3, 3)),
-        "stored zeros": case("plain", few, weight=np.zeros(flags.shape, np.float32)),
+        "stored zeros": case("plain", few, weight=zeros),
         "none": case("edges", 0),
         "as many as there are": case("edges", many - many // 3),
-        "more than there are": case("edges", many),
-        "nothing is pruned": case("edges", few, kept=flags),
-        "everything is pruned": case("edges", few, kept=~flags),
+        "more than there are, stored infinities": case("edges", many, weight=zeros + np.inf),
+        "nothing is pruned": case("edges", few, kept=zeros == 0),
+        "everything is pruned": case("edges", few, kept=zeros > 0),
         "few magnitudes": case("ties", few, values=lambda g, kept: rng.choice(levels, g.shape)),
         "gradients of 0 at pruned entries": case("ties", few, values=lambda g, kept: g * kept),
         "every gradient is 0": case("ties", few, values=lambda g, kept: 0 * g),
@@ -102,9 +103,10 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "gradients near 1e-200 in float64": case(
             "range", few, values=lambda g, kept: 1e-200 * g.astype(np.float64)
         ),
-        "an infinite gradient": case("range", few, values=one(-np.inf)),
+        "two infinite gradients": case("range", 2, values=begun(1e35, -np.inf, np.inf)),
         "transposed tensors": case("turned", few),
-        "NaN at a pruned entry": case("refused", few, values=one(np.nan)),
+        "NaN at a pruned entry": case("refused", few, values=begun(0.5, np.nan)),
+        "NaN at a pruned entry, none to open": case("refused", 0, values=begun(np.nan)),
         "NaN at a kept entry": case(
             "spared", few, values=lambda g, kept: np.where(kept, np.float32(np.nan), g)
         ),
@@ -120,12 +122,14 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         ending = refusal(candidate, *given, returned=lambda pair: "an answer")
         return {"kind": "refused", "ending": ending}
     returned = candidate(*given)
-    pair = returned if isinstance(returned, tuple | list) and len(returned) == 2 else (None, None)
+    is_pair = isinstance(returned, tuple | list) and len(returned) == 2
+    pair = returned if is_pair else (returned, None)
     return {
         "kind": inputs["kind"],
         "weight": pair[0],
         "kept": pair[1],
         "changed": changed(before, tensors),
+        "handed back": [n for n, new in zip(tensors, pair, strict=False) if new is tensors[n]],
     }
 
 
@@ -192,8 +196,9 @@ def refuses_nan(seen: Evidence, expected: Evidence) -> Finding:
     needs=opens_the_largest_gradients,
 )
 def leaves_the_tensors_alone(seen: Evidence, expected: Evidence) -> Finding:
-    """The tensors given are as they were."""
-    return not seen["changed"], f"changed: {listed(seen['changed'])}"
+    """The tensors given are as they were, and new ones are returned."""
+    words = f"changed: {listed(seen['changed'])}; not new: {listed(seen['handed back'])}"
+    return not (seen["changed"] or seen["handed back"]), words
 
 
 def _no_nan(gradient: Tensor, kept: Tensor) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from grader.instruments.refusals import refusal, refused
-from grader.judging.evidence import alike, numbers
+from grader.judging.evidence import alike, numbers, plain
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -79,15 +79,16 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     kind, settings = inputs["kind"], inputs["settings"].values()
     if kind == "refused":
         return {"kind": kind, "ending": refusal(candidate, inputs["steps"][0], *settings)}
-    found = [candidate(step, *settings) for step in inputs["steps"]]
-    if not all(isinstance(share, int | float) for share in found):
-        return {"kind": kind, "steps": inputs["steps"], "returned": found[0]}
+    found = [plain(candidate(step, *settings)) for step in inputs["steps"]]
+    odd = [share for share in found if not isinstance(share, int | float)]
+    shares = [] if odd else found
     ends = {inputs["settings"]["first"]: "first", inputs["settings"]["final"]: "final"}
     return {
         "kind": kind,
         "steps": inputs["steps"],
-        "sparsity": np.array(found, float),
-        "exactly": [ends.get(share, "neither") for share in found],
+        "a share": (odd or found)[0],
+        "sparsity": np.array(shares, float),
+        "exactly": [ends.get(share, "neither") for share in shares],
     }
 
 

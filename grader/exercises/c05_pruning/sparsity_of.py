@@ -96,6 +96,7 @@ def _prune(model: nn.Module, inputs: Inputs) -> None:
         values[places[:count]] = torch.tensor([0.0, -0.0])[torch.arange(count) % 2]
         if "near" in inputs:
             values[places[count : count + count // 2]] = 1e-30
+            values[places[count : count + count // 4]] = 1e-9
         if tensor.grad is not None:
             tensor.grad.view(-1)[places[count // 2 :]] = 0.0
     if "flagged" in inputs:
