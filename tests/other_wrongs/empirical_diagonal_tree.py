@@ -81,3 +81,27 @@ def use_the_gradient_of_the_logit(apply, params, inputs, labels):
 
 def multiply_by_the_squared_parameter(apply, params, inputs, labels):
     return jax.tree.map(lambda f, p: f * p**2, _squares(apply, params, inputs, labels), params)
+
+
+def flatten_each_sample(apply, params, inputs, labels):
+    return _squares(apply, params, inputs.reshape(len(inputs), -1), labels)
+
+
+def write_into_params(apply, params, inputs, labels):
+    found = _squares(apply, params, inputs, labels)
+    for name in params:
+        params[name] = found[name]
+    return params
+
+
+def return_tuples(apply, params, inputs, labels):
+    def turned(tree):
+        if isinstance(tree, dict):
+            return {name: turned(part) for name, part in tree.items()}
+        return tuple(map(turned, tree)) if isinstance(tree, list) else tree
+
+    return turned(_squares(apply, params, inputs, labels))
+
+
+def give_every_number_an_axis(apply, params, inputs, labels):
+    return jax.tree.map(jnp.atleast_1d, _squares(apply, params, inputs, labels))

@@ -1,6 +1,7 @@
 """The empirical Fisher diagonal in JAX, for parameters in a tree."""
 
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 import jax
@@ -51,7 +52,7 @@ WIDTH, CLASSES = 4, 3
 
 
 def _dense(params: Any, x: jax.Array) -> jax.Array:
-    flat = x.reshape(len(x), -1)
+    flat = jnp.moveaxis(x, -1, 1).reshape(len(x), -1)  # not as a flat sample would lie
     hidden = jnp.tanh(flat @ params["body"]["first"]["kernel"] + params["body"]["first"]["bias"])
     return hidden @ params["head"]["kernel"] + params["head"]["bias"]
 
@@ -85,7 +86,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
     tied = {"stack": [normal(6, WIDTH), normal(WIDTH, WIDTH)], "head": normal(WIDTH, CLASSES)}
     sure, unused = case("range", samples), case("unused", samples)
     sure["params"]["head"]["kernel"] *= 1e3
-    unused["params"] |= {"spare": [normal(2, 5), {"deeper": normal(3)}]}
+    unused["params"] |= {"spare": [normal(2, 5), {"deeper": normal()}]}
     return {
         "a batch": case("plain", samples),
         "one sample": case("plain", 1),
@@ -99,13 +100,15 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     params = jax.tree.map(jnp.asarray, inputs["params"])
+    leaves, form = jax.tree.leaves(params), jax.tree.structure(params)
     data, labels = jnp.asarray(inputs["inputs"]), jnp.asarray(inputs["labels"])
     returned = candidate(APPLIED[inputs["apply"]], params, data, labels)
-    forms = [str(jax.tree.structure(tree)) for tree in (params, returned)]
+    stay = jax.tree.structure(params) == form and all(map(is_, jax.tree.leaves(params), leaves))
     return {
         "kind": inputs["kind"],
         "diagonal": in_units(returned, 1.0),
-        "same form": forms[0] == forms[1],
+        "form": str(jax.tree.structure(returned)).removeprefix("PyTreeDef"),
+        "params stay": stay,
     }
 
 
@@ -142,10 +145,15 @@ def stands_large_logits(seen: Evidence, expected: Evidence) -> Finding:
     return _right(seen, expected)
 
 
-@claim(1, "Which containers does the tree have, and which has yours?", needs=squares_each_sample)
+@claim(
+    1, "Which containers has params, and which has a tree of your own?", needs=squares_each_sample
+)
 def returns_a_tree_like_params(seen: Evidence, expected: Evidence) -> Finding:
-    """The result has dicts and lists where the parameters have them."""
-    return seen["same form"], "the same tree" if seen["same form"] else "another tree"
+    """The result has dicts and lists of its own where the parameters have them."""
+    ours, right = seen["form"], expected["form"]
+    if not seen["params stay"]:
+        return False, "params itself is another tree now"
+    return ours == right, f"your tree is {ours}, where {right} was expected"
 
 
 def _cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
