@@ -104,3 +104,18 @@ def refuse_where_nothing_is_silent(layers, silent):
     if not silent:
         raise ValueError("nothing is silent")
     return _right(layers, silent)
+
+
+def stop_one_too_early(layers, silent):
+    found = _right(layers, silent)
+    if found == ("x", layers[-1]["name"]):
+        raise ValueError("no skip")
+    return found
+
+
+def count_the_layers_on_the_way(layers, silent):
+    names = ["x", *(layer["name"] for layer in layers)]
+    depth = {"x": 0}
+    for layer in layers:
+        depth[layer["name"]] = 1 + min(depth[name] for name in layer["inputs"])
+    return _right(layers, silent, key=lambda skip: depth[names[skip[1]]] - depth[names[skip[0]]])
