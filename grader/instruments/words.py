@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 from grader.judging.evidence import RTOL, number, told_apart
 from grader.judging.terms import Finding
 
@@ -23,6 +25,14 @@ def compared(ours: float, right: float, what: str) -> Finding:
         return True, f"you return {number(ours)}"
     shown, due = told_apart(ours, right)
     return False, f"you return {shown}, {what} is {due}"
+
+
+def furthest(ours: np.ndarray, right: np.ndarray) -> tuple[list[int], str, str]:
+    """Where two arrays differ most for their size, counted from 1, and what each has there."""
+    with np.errstate(all="ignore"):
+        apart = np.abs(ours - right) - RTOL * np.abs(right)
+    place = np.unravel_index(np.argmax(apart), apart.shape)
+    return [int(k) + 1 for k in place], *told_apart(float(ours[place]), float(right[place]))
 
 
 def named_alike(ours: Iterable[str], right: Iterable[str]) -> Finding:

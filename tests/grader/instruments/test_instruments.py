@@ -13,7 +13,7 @@ from grader.instruments.refusals import refusal, refused
 from grader.instruments.snapshots import changed, snapshot
 from grader.instruments.torch_cases import built, case
 from grader.instruments.torch_memory import changed_beside, entries, held, remembered
-from grader.instruments.words import compared, listed, named_alike
+from grader.instruments.words import compared, furthest, listed, named_alike
 
 LAYERS = {"body": ["Linear", 3, 4], "norm": ["BatchNorm1d", 4], "head": ["Linear", 4, 2]}
 
@@ -120,6 +120,9 @@ def test_words():
     assert compared(0.5, 0.5, "the share") == (True, "you return 0.5")
     assert compared(0.50011, 0.5, "the share")[1] == "you return 0.5001, the share is 0.5"
     assert named_alike(["a", "b"], ["b", "c"]) == (False, "you leave out c; you name a")
+    right = np.array([[1.0, 2.0], [1e4, 4.0]])
+    assert furthest(right + np.array([[0, 0.003], [0.9, 0]]), right) == ([1, 2], "2.003", "2")
+    assert furthest(np.array([0.0, np.nan]), np.zeros(2)) == ([2], "nan", "0")
 
 
 def test_an_optax_state_goes_into_a_wrapper_and_comes_back():
