@@ -89,3 +89,11 @@ def take_the_size_of_the_gain(x, delta, enter, leave, gain, shift, running=None)
 def call_small_gradients_zero(x, delta, *rest):
     found = _right(x, delta, *rest)
     return np.where(np.abs(found) < 1e-12, 0.0, found)
+
+
+def give_the_kink_a_slope(*given):
+    return _right(*given, kink=-1e-300)
+
+
+def compute_in_single_precision(*given):
+    return _right(*(a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in given))

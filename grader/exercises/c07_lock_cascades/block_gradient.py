@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from grader.judging.evidence import alike, numbers
+from grader.instruments.words import furthest
+from grader.judging.evidence import alike
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -89,6 +90,13 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "a gain of 0": case("silent", True, gain=np.zeros(units), shift=np.full(units, 0.5)),
         "a weight of 0 out of the branch": case("silent", False, leave=np.zeros((units, features))),
         "one sample in training mode": case("silent", True, 1),
+        "each unit just where ReLU bends": case(
+            "silent",
+            False,
+            x=np.zeros((samples, features)),
+            running=[0 * silent, -silent],
+            shift=0 * silent,
+        ),
         "a running mean that lags behind": case(
             "silent", False, running=[np.full(units, 1e3), np.ones(units)], gain=np.ones(units)
         ),
@@ -122,7 +130,8 @@ def _same(one: Any, other: Any) -> bool:
 
 def _handed_down(seen: Evidence, expected: Evidence) -> Finding:
     ours, right = seen["ratio"], expected["ratio"]
-    words = f"the first sample gets {numbers(ours[0])}, right is {numbers(right[0])}"
+    (sample, feature), shown, due = furthest(ours, right)
+    words = f"feature {feature} of sample {sample} gets {shown}, right is {due}"
     return alike(ours, right), f"{words}, in units of the largest delta"
 
 
