@@ -89,3 +89,11 @@ def take_the_difference(data, noise_variance, latents):
     told = np.zeros(latents)
     told[: len(values)] = np.maximum(values - noise_variance, 0) / 2
     return told
+
+
+def take_all_logarithms_first(data, noise_variance, latents):
+    told = np.zeros(latents)
+    with np.errstate(all="ignore"):
+        logs = np.log(_eigenvalues(data)[:latents] / noise_variance) / 2
+    told[: len(logs)] = np.maximum(logs, 0)
+    return told

@@ -6,7 +6,8 @@ doi:10.1111/1467-9868.00196.
 
 import numpy as np
 
-from grader.judging.evidence import alike, numbers
+from grader.instruments.words import furthest
+from grader.judging.evidence import alike
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -97,8 +98,9 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
 def _told(seen: Evidence, expected: Evidence) -> Finding:
     ours, right = seen["kl"], expected["kl"]
     active = [int((np.abs(kl) > 1e-9).sum()) for kl in (ours, right)]
-    words = f"you return {numbers(ours)}, {active[0]} active, where {numbers(right)} is right"
-    return alike(ours, right), words
+    (latent,), shown, due = furthest(ours, right)
+    words = f"the KL of latent {latent} is {shown}, right is {due}"
+    return alike(ours, right), f"{words}; you have {active[0]} active, right are {active[1]}"
 
 
 @claim(3, "Which numbers do you compare with the noise variance?", of_kind("plain"))
