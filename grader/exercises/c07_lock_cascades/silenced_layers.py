@@ -103,9 +103,9 @@ def _permuted(rng: np.random.Generator, samples: int, units: int) -> np.ndarray:
 
 
 def _once(rng: np.random.Generator, samples: int, units: int) -> np.ndarray:
-    """One unit, which is not the first, differs on one sample, neither an end nor the second."""
+    """One unit, not the first, differs on one inner sample; it may be the sign that does."""
     values = _constant(rng, samples, units)
-    values[rng.integers(2, samples - 1), rng.integers(1, units)] += 0.125
+    values[rng.integers(2, samples - 1), rng.integers(1, units)] *= rng.choice([-1, 1.125])
     return values
 
 
@@ -118,7 +118,7 @@ MAKERS: dict[str, Part] = {
     "p": _permuted,
     "t": _traded,
     "o": _once,
-    "u": lambda rng, samples, units: np.arange(samples)[:, None] + np.repeat(0.125, units),
+    "u": lambda rng, samples, units: np.arange(samples)[:, None] // 2 + np.repeat(0.125, units),
     "n": lambda rng, samples, units: 1 + 1e-12 * _varying(rng, samples, units),
 }
 """Layers by letter; under "n" numbers that differ in the twelfth decimal."""
