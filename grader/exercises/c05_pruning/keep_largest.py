@@ -116,7 +116,7 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         return {"kind": kind, "ending": ending, "changed": changed(before, tensors)}
     returned = candidate(dict(tensors), *given)
     if not _fits(returned, arrays):
-        empty = {key: [] for key in ("types", "pruned", "of", "order", "changed")}
+        empty: Evidence = dict.fromkeys(("types", "pruned", "of", "order", "changed"), ())
         return {"kind": kind, "kept": {} if kind == "ties" else returned, **empty}
     flags = {name: returned[name].detach().numpy() for name in arrays}
     groups = [[*arrays]] if everywhere else [[name] for name in arrays]
