@@ -72,3 +72,26 @@ def give_up_where_a_reading_fails(records):
 def leave_out_the_ends(records):
     ends = {records[0]["name"], records[-1]["name"]}
     return [name for name in _right(records) if name not in ends]
+
+
+def name_it_once_for_each_reading(records):
+    constant = [r for r in records if r["range"] == 0]
+    unmoved = [r for r in records if r["bias_gradient"] == 0]
+    return [r["name"] for r in constant[:1] + unmoved[-1:] if r["slopes"] == 0]
+
+
+def read_up_what_has_no_slopes(records):
+    flat = [r for r in records if r["slopes"] == r["range"] == 0]
+    unmoved = [r for r in records if r["bias_gradient"] == 0]
+    return {r["name"] for r in flat[:1] + unmoved[-1:] if r["slopes"] == 0}
+
+
+def read_down_what_has_no_slopes(records):
+    constant = [r for r in records if r["range"] == 0]
+    flat = [r for r in records if r["slopes"] == r["bias_gradient"] == 0]
+    return {r["name"] for r in constant[:1] + flat[-1:] if r["slopes"] == 0}
+
+
+def look_at_slopes_alone(records):
+    flat = [r["name"] for r in records if r["slopes"] == 0]
+    return {*flat[:1], *flat[-1:]}

@@ -41,3 +41,14 @@ def take_the_extremes(records):
     low = min((k for k in places if records[k]["range"] == 0), default=None)
     high = max((k for k in places if records[k]["bias_gradient"] == 0), default=None)
     return [records[k]["name"] for k in {low, high} - {None} if records[k]["slopes"] == 0]
+
+
+def take_the_smallest_numbers(records):
+    lowest = min(records, key=lambda r: r["range"])
+    highest = min(
+        records[::-1], key=lambda r: (r["bias_gradient"] is None, r["bias_gradient"] or 0)
+    )
+    found = {lowest["name"]} if lowest["range"] == lowest["slopes"] == 0 else set()
+    if highest["bias_gradient"] == 0 and highest["slopes"] == 0:
+        found.add(highest["name"])
+    return sorted(found)

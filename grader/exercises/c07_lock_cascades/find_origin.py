@@ -90,6 +90,9 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "a layer whose weights are 0": case("other", opens=high),
         "weights of 0 below a silent layer": case("other", [high], opens=low),
         "weights of 0 above a silent layer": case("other", [low], opens=high),
+        "weights of 0 below two silent layers": case("other", [between, high], opens=low),
+        "weights of 0 above two silent layers": case("other", [low, between], opens=high),
+        "a flat loss and two silent layers": case("other", [low, high], flat=True),
         "a flat loss": case("other", flat=True),
         "a flat loss and a silent layer": case("other", [low], flat=True),
         "a cut path": case("cut", cut=high),
@@ -105,6 +108,8 @@ def challenge(rng: np.random.Generator) -> Challenge:
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     records = deepcopy(inputs["records"])
     returned = texts(candidate(records))
+    if isinstance(returned, list):
+        returned += [f"{name} twice" for name in set(returned) if returned.count(name) > 1]
     named = among(returned, [record["name"] for record in inputs["records"]])
     return {"kind": inputs["kind"], **named, "stays": records == inputs["records"]}
 
@@ -162,7 +167,7 @@ def read(
     constant = up([record for record in records if zero(record["range"])])
     unmoved = down([record for record in records if zero(record["bias_gradient"])])
     found = told(constant, unmoved) + more(records)
-    return [record["name"] for record in found if locked(record, zero)]
+    return list({record["name"]: record for record in found if locked(record, zero)})
 
 
 believing = beliefs_about(read)
