@@ -84,3 +84,10 @@ def lock_the_weight_before_the_silent_layer_only(layers, silent):
 
 def give_up_where_nothing_is_silent(layers, silent):
     return _right(layers, silent) if silent else []
+
+
+def take_a_layer_without_inputs_for_a_loud_one(layers, silent):
+    lone = {one["name"] for one in layers if not one["inputs"] and not one["bias"]}
+    fed = {one["name"]: one["inputs"] for one in layers}
+    heard = [f"{name}.weight" for name in fed if set(fed[name]) & lone]
+    return [name for name in _right(layers, silent) if name not in heard]

@@ -97,7 +97,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         ),
         **{f"a tangle of {size} layers": tangle(size) for size in (10, 12, 14)},
         "layers without inputs": case(
-            rng, "source", [[0], [], [2], [1, 3], [], [5, 4], [6]], [], [5]
+            rng, "source", [[0], [], [2], [1, 3], [], [5], [6, 4], [7]], [], [5]
         ),
     }
 
