@@ -96,3 +96,39 @@ def freeze_what_is_zero(model, *rest):
     for name in found:
         model.get_parameter(name).requires_grad_(False)
     return found
+
+
+def measure_in_eval_mode(model, *rest):
+    return _zeros(_measured(deepcopy(model).eval(), *rest))
+
+
+def measure_in_train_mode(model, *rest):
+    return _zeros(_measured(deepcopy(model).train(), *rest))
+
+
+def ask_the_norm(model, *rest):
+    return [n for n, g in _measured(model, *rest).items() if g is not None and g.norm() == 0]
+
+
+def leave_a_new_forward_behind(model, *rest):
+    found = _zeros(_measured(model, *rest))
+    module = model.get_submodule(rest[0])
+    forward = module.forward
+    module.forward = lambda *args: forward(*args) * 0
+    return found
+
+
+def silence_all_names_that_begin_alike(model, silent, inputs, targets):
+    twin = deepcopy(model)
+    for name, module in twin.named_modules():
+        if name.startswith(silent):
+            module.register_forward_hook(lambda module, args, out: out * 0)
+    F.cross_entropy(twin(inputs), targets).backward()
+    return _zeros({name: p.grad for name, p in twin.named_parameters()})
+
+
+def add_the_outputs_up_for_a_loss(model, silent, inputs, targets):
+    twin = deepcopy(model)
+    twin.get_submodule(silent).register_forward_hook(lambda module, args, out: out * 0)
+    twin(inputs).sum().backward()
+    return _zeros({name: p.grad for name, p in twin.named_parameters()})

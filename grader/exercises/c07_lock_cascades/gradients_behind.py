@@ -80,7 +80,7 @@ def challenge(rng: Generator) -> Challenge:
     square = [f"{body}.{part}" for part in ("one", "two", "three")]
     blocks = {f"{path}.{name}": ["Linear", a, a] for path in square for name in ("in", "out")}
     blocks[head] = ["Linear", a, classes]
-    normed = {f"{body}.norm": ["BatchNorm1d", a], **deep}
+    normed = {**deep, f"{body}.norm": ["BatchNorm1d", c]}
     spare = {**deep, "spare": ["Parameter", b], f"{inner}.idle": ["Parameter", 2, b]}
     return {
         "a layer in the middle": of(deep, silent=f"{inner}.second"),
@@ -98,17 +98,21 @@ def challenge(rng: Generator) -> Challenge:
         "gradients of an earlier step": of(
             deep, silent=f"{inner}.second", kind="old", with_gradients=[body, head]
         ),
-        "gradients near 1e-20": of(
-            deep, silent=f"{inner}.first", kind="small", scaled=[[head, 1e-20]]
-        ),
+        "a single class": of({**deep, head: ["Linear", c, 1]}, silent=f"{inner}.second", classes=1),
+        **{
+            f"gradients near {size}": of(
+                deep, silent=f"{inner}.first", kind="small", scaled=[[head, size]]
+            )
+            for size in (1e-20, 1e-30)
+        },
         "one weight in two places": of(
-            {**deep, f"{inner}.last": ["Linear", b, b]},
+            {**deep, f"{inner}.second_out": ["Linear", b, b]},
             silent=f"{inner}.second",
-            tied=[[f"{inner}.second.weight", f"{inner}.last.weight"]],
+            tied=[[f"{inner}.second.weight", f"{inner}.second_out.weight"]],
         ),
-        "BatchNorm before it, in train mode": of(normed, silent=f"{body}.third"),
-        "BatchNorm before it, in eval mode": of(
-            normed, silent=f"{body}.third", in_eval_mode=[f"{body}.norm"]
+        "BatchNorm after it, in train mode": of(normed, kind="now", silent=f"{body}.squash"),
+        "BatchNorm after it, in eval mode": of(
+            normed, kind="now", silent=f"{body}.squash", in_eval_mode=[f"{body}.norm"]
         ),
     }
 
@@ -128,10 +132,14 @@ def _model(inputs: Inputs) -> nn.Module:
 
 
 def _hooks(model: nn.Module) -> dict[str, int]:
-    """How many hooks there are at each module and at each parameter."""
+    """How many hooks there are at each module and parameter; a new forward counts as one."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    things = [*model.named_modules(), *model.named_parameters()]
-    return {name: sum(len(getattr(it, kind, None) or ()) for kind in kinds) for name, it in things}
+    both = [*model.named_modules(), *model.named_parameters()]
+    new = {name: m.forward != type(m).forward.__get__(m) for name, m in model.named_modules()}
+    hooks = {
+        name: [h for kind in kinds for h in getattr(it, kind, None) or ()] for name, it in both
+    }
+    return {name: len(found) + new.get(name, 0) for name, found in hooks.items()}
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
@@ -142,11 +150,10 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     y = torch.arange(inputs["samples"]) % inputs["classes"]
     before, hooks = snapshot(model), _hooks(model)
     returned = texts(candidate(model, inputs["silent"], x, y))
-    known = [name for name, _ in model.named_parameters()]
-    hooked = [name for name, count in _hooks(model).items() if count != hooks[name]]
+    hooked = [name for name, count in _hooks(model).items() if count != hooks.get(name)]
     return {
         "kind": inputs["kind"],
-        **among(returned, known),
+        **among(returned, [name for name, _ in model.named_parameters()]),
         "changed": changed(before, model) + [f"hooks of {name or 'the model'}" for name in hooked],
     }
 
@@ -169,22 +176,15 @@ def none_is_no_zero(seen: Evidence, expected: Evidence) -> Finding:
     return names_as_expected(seen, expected)
 
 
-@claim(
-    1, "Below which number is a gradient zero to you?", of_kind("small"), needs=names_exact_zeros
-)
+@claim(1, "Below which number is a gradient zero?", of_kind("small"), names_exact_zeros)
 def small_is_no_zero(seen: Evidence, expected: Evidence) -> Finding:
-    """A gradient near 1e-20 is not zero, and its parameter is not named."""
+    """A gradient near 1e-20 or 1e-30 is not zero, and its parameter is not named."""
     return names_as_expected(seen, expected)
 
 
-@claim(
-    2,
-    "What does backward() do with a gradient that is there already?",
-    of_kind("old"),
-    needs=names_exact_zeros,
-)
-def earlier_gradients_do_not_count(seen: Evidence, expected: Evidence) -> Finding:
-    """The gradients are those of this measurement, without what an earlier step has left."""
+@claim(2, "In what state is the model you measure?", of_kind("old", "now"), names_exact_zeros)
+def measures_this_model_now(seen: Evidence, expected: Evidence) -> Finding:
+    """Each module is in the mode in which it was given, and an earlier step's gradients are out."""
     return names_as_expected(seen, expected)
 
 
