@@ -92,3 +92,10 @@ def silence_equal_arrays_as_well(loss, params, silent):
         return loss(unflatten_dict({p: v * (p not in hit) for p, v in leaves.items()}))
 
     return _marked(jax.grad(of_flat)(flat))
+
+
+def want_all_keys_in_any_order(loss, params, silent):
+    def of_flat(leaves):
+        return loss(unflatten_dict({p: v * (not set(silent) <= set(p)) for p, v in leaves.items()}))
+
+    return _marked(jax.grad(of_flat)(flatten_dict(params)))

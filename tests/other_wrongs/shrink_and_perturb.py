@@ -110,3 +110,17 @@ def cut_infinity_off(params, fresh, shrink):
         return shrink * jnp.nan_to_num(old) + (1 - shrink) * new
 
     return jax.tree.map(one, params, fresh)
+
+
+def leave_half_precision_as_it_is(params, fresh, shrink):
+    def mixed(old, new):
+        return old if old.dtype == jnp.float16 else shrink * old + (1 - shrink) * new
+
+    return _drawn(params, fresh, mixed)
+
+
+def call_large_weights_broken(params, fresh, shrink):
+    def mixed(old, new):
+        return jnp.where(jnp.abs(old) < 1e6, shrink * old + (1 - shrink) * new, new)
+
+    return _drawn(params, fresh, mixed)

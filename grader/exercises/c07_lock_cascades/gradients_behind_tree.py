@@ -66,6 +66,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
     longer = f"{second}_out"
     deep = [(body, first), (body, second), (body, longer), (body, third), (head,)]
     twice = [(body, first), (body, second), (other, first), (other, second), (head,)]
+    turned = [*twice[:-1], (first, other), (head,)]
     blocks = [(body, name, part) for name in (first, second, third) for part in ("in", "out")]
 
     def case(kind: str, paths: Sequence[Path], silent: Path, **special: Any) -> Inputs:
@@ -80,7 +81,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "the first layer": case("plain", deep, (body, first)),
         "the last layer": case("plain", deep, (head,)),
         "a name that another one begins with": case("path", deep, (body, second)),
-        "two layers of one name": case("path", twice, (other, first)),
+        "two layers of one name": case("path", turned, (other, first)),
         "two groups with the same names": case("path", twice, (other,)),
         "one array in two places": case(
             "path", deep, (body, second), tied=["/".join(deep[1]), "/".join(deep[3])]

@@ -158,7 +158,7 @@ def _of_the_units(units: np.ndarray, name: str, entries: Entries) -> np.ndarray:
     if owner in owners and what != "gradient" and belongs.shape == entries[owner].shape:
         places: Any = units
         if owner == "following.weight":
-            places = (slice(None), np.repeat(units, belongs.shape[1] // len(units)))
+            places = (slice(None), np.repeat(units, len(belongs[0]) // len(units)))
         belongs[places] = True
     return belongs
 

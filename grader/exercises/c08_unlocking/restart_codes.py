@@ -98,8 +98,8 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     dead, vectors = ~inputs["used"], inputs["vectors"].astype(inputs["codes"].dtype)
     return {
         "kind": inputs["kind"],
-        "dead": np.array([_fate(*pair, vectors) for pair in _pairs(new, inputs, dead)], int),
-        "living": np.array([_fate(*pair, vectors) for pair in _pairs(new, inputs, ~dead)], int),
+        "dead": _fates(new, inputs, dead, vectors),
+        "living": _fates(new, inputs, ~dead, vectors),
         "a row for each": len(np.unique(new[dead], axis=0)) == dead.sum(),
         "which": _which(new[dead], vectors),
         "the same again": np.array_equal(new, again, equal_nan=True),
@@ -124,9 +124,10 @@ def _given(inputs: Inputs) -> dict[str, np.ndarray]:
     return {name: inputs[name].copy() for name in ("codes", "used", "vectors")}
 
 
-def _pairs(new: np.ndarray, inputs: Inputs, rows: np.ndarray) -> Any:
-    """The codes of these rows, new and old."""
-    return zip(new[rows], inputs["codes"][rows], strict=True)
+def _fates(new: np.ndarray, inputs: Inputs, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """What became of the codes of these rows."""
+    pairs = zip(new[rows], inputs["codes"][rows], strict=True)
+    return np.array([_fate(code, old, vectors) for code, old in pairs], int)
 
 
 def _fate(code: np.ndarray, old: np.ndarray, vectors: np.ndarray) -> int:

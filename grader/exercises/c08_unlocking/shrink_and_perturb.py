@@ -66,7 +66,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
     def case(
         kind: str, shrink: float, dtype: str = "float32", scale: float = 1.0
     ) -> dict[str, Any]:
-        trees = [
+        trees: list[dict[str, Any]] = [
             {body: {"dense": layer(dtype, scale, 3, 5)}, head: layer("float32", scale, 5, 2)}
             for _ in range(2)
         ]
@@ -91,6 +91,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "a little is kept": case("plain", share()),
         "much is kept": case("plain", 1 - share()),
         "weights near 1e-20": case("plain", share(), scale=1e-20),
+        "weights near 1e20": case("plain", share(), scale=1e20),
         "numpy arrays": case("plain", share()) | {"library": "numpy"},
         "nothing is kept": case("ends", 0.0),
         "all is kept": case("ends", 1.0),
@@ -132,7 +133,7 @@ def _mixed(seen: Evidence, expected: Evidence) -> Finding:
     return end_alike(seen["weights"], expected["weights"])
 
 
-@claim(3, "Which two numbers make a new weight, and how much of each?", of_kind("plain"))
+@claim(3, "Which two numbers make a new weight, and how much of each?", of_kind("plain", "half"))
 def mixes_old_and_fresh(seen: Evidence, expected: Evidence) -> Finding:
     """Each weight is the given share of the old one plus the rest of the fresh one."""
     return _mixed(seen, expected)

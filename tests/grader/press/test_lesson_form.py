@@ -17,7 +17,16 @@ from lessonkit.form_widget import CHANGED
 from lessonkit.predict import NO_OPTION, TITLE
 
 TARGETS = {target.source.stem: target for target in targets.targets() if target.is_lesson}
-RECORDED = ["00_welcome", "03_saturation", "04_explicit_freezing", "05_pruning"]
+RECORDED = [
+    "00_welcome",
+    "01_gradient_vanishing",
+    "02_dead_relu",
+    "03_saturation",
+    "04_explicit_freezing",
+    "05_pruning",
+    "06_fisher_importance",
+    "07_lock_cascades",
+]
 """The lessons whose bands are recorded; those of the others are still to be."""
 
 each_lesson = pytest.mark.parametrize("stem", TARGETS)
