@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import DecodeError
+from msgspec.structs import replace
 
 from grader.checking.told import Told
 from grader.judging.evidence import Observations, Raised, same
@@ -36,22 +38,22 @@ class Book(msgspec.Struct):
 def compute(exercise: Exercise, seeds: Sequence[int] = PUBLIC_SEEDS) -> Book:
     """Run the reference and every specimen on the challenges of these seeds."""
     challenge = exercise.cases(seeds)
+    return of(exercise, lambda candidate: observations(exercise, candidate, challenge))
+
+
+def of(exercise: Exercise, observed: Callable[[Callable[..., Any]], Observations]) -> Book:
+    """The book of what is observed of the reference and of every specimen."""
     specimens = [
-        _without_traces(observations(exercise, misconception.specimen, challenge))
+        _without_traces(observed(misconception.specimen))
         for misconception in exercise.misconceptions
         if misconception.specimen
     ]
-    return Book(
-        fingerprint(exercise), observations(exercise, exercise.reference, challenge), specimens
-    )
+    return Book(fingerprint(exercise), observed(exercise.reference), specimens)
 
 
 def _without_traces(seen: Observations) -> Observations:
     """Tracebacks name files of one machine; nothing is judged on them."""
-    for observation in seen.values():
-        if isinstance(observation, Raised):
-            observation.trace = ""
-    return seen
+    return {case: replace(o, trace="") if isinstance(o, Raised) else o for case, o in seen.items()}
 
 
 def fingerprint(exercise: Exercise) -> str:

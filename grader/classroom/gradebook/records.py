@@ -123,7 +123,7 @@ def _unpacked(row: Row[Any]) -> Observations | None:
 def _damaged(row: Row[Any], column: str) -> Damaged:
     return Damaged(
         f"Row {row.id} of the gradebook ({row.exercise}) is damaged: its {column} cannot be read. "
-        "grade takes a submission whose rows are damaged once more, if it is handed to it again."
+        "To compare, grade the student's file once more into another gradebook: --gradebook URL."
     )
 
 

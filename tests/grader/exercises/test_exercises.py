@@ -44,10 +44,7 @@ def seen(exercise, candidate, seeds):
 
 def run_now(exercise, seeds=book.PUBLIC_SEEDS):
     """The book as its module makes it now."""
-    specimens = [seen(exercise, one.specimen, seeds) for one in exercise.misconceptions]
-    return book.Book(
-        book.fingerprint(exercise), seen(exercise, exercise.reference, seeds), specimens
-    )
+    return book.of(exercise, lambda candidate: seen(exercise, candidate, seeds))
 
 
 def known_evidence(exercise, seeds):
