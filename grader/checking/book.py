@@ -6,8 +6,6 @@ else. It is what a class can be given in place of the answers themselves.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -16,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import DecodeError
 
+from grader.checking import registry
 from grader.checking.told import Told
 from grader.judging.evidence import Observations, Raised, same
 from grader.judging.exercise import Exercise
@@ -41,9 +40,8 @@ def compute(exercise: Exercise, seeds: Sequence[int] = PUBLIC_SEEDS) -> Book:
         for misconception in exercise.misconceptions
         if misconception.specimen
     ]
-    return Book(
-        fingerprint(exercise), observations(exercise, exercise.reference, challenge), specimens
-    )
+    reference = observations(exercise, exercise.reference, challenge)
+    return Book(registry.fingerprint(exercise), reference, specimens)
 
 
 def _without_traces(seen: Observations) -> Observations:
@@ -52,11 +50,6 @@ def _without_traces(seen: Observations) -> Observations:
         if isinstance(observation, Raised):
             observation.trace = ""
     return seen
-
-
-def fingerprint(exercise: Exercise) -> str:
-    source = inspect.getsource(sys.modules[exercise.reference.__module__])
-    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def path(exercise: Exercise) -> Path:
@@ -119,4 +112,4 @@ def _only(cases: Iterable[str], seen: Observations) -> Observations:
 def public(exercise: Exercise) -> Book:
     """The book for the public challenges: the stored one, or a fresh one if the module changed."""
     old = stored(exercise)
-    return old if old and old.source == fingerprint(exercise) else compute(exercise)
+    return old if old and old.source == registry.fingerprint(exercise) else compute(exercise)
