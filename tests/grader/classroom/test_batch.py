@@ -326,6 +326,15 @@ def test_a_class_is_graded_and_everybody_is_told(light_lab, capsys):
     assert "not attempted" in page["erin"]
 
 
+@pytest.mark.parametrize(("pause", "lines"), [(0, 6), (30, 1)])
+def test_a_log_is_told_now_and_then_how_far_it_is(light_lab, capsys, monkeypatch, pause, lines):
+    monkeypatch.setattr("grader.classroom.commands.NEWS", pause)
+    hand_in(light_lab, ANSWERS)
+    graded()
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"{done} of 6 done." for done in range(1, lines + 1)]
+
+
 def test_feedback_holds_no_secret_and_nobody_else(light_lab):
     hand_in(light_lab, ANSWERS)
     graded()
