@@ -6,8 +6,6 @@ else. It is what a class can be given in place of the answers themselves.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -18,6 +16,7 @@ import msgspec
 from msgspec import DecodeError
 from msgspec.structs import replace
 
+from grader.checking import registry
 from grader.checking.told import Told
 from grader.judging.evidence import Observations, Raised, same
 from grader.judging.exercise import Exercise
@@ -48,17 +47,12 @@ def of(exercise: Exercise, observed: Callable[[Callable[..., Any]], Observations
         for misconception in exercise.misconceptions
         if misconception.specimen
     ]
-    return Book(fingerprint(exercise), observed(exercise.reference), specimens)
+    return Book(registry.fingerprint(exercise), observed(exercise.reference), specimens)
 
 
 def _without_traces(seen: Observations) -> Observations:
     """Tracebacks name files of one machine; nothing is judged on them."""
     return {case: replace(o, trace="") if isinstance(o, Raised) else o for case, o in seen.items()}
-
-
-def fingerprint(exercise: Exercise) -> str:
-    source = inspect.getsource(sys.modules[exercise.reference.__module__])
-    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def path(exercise: Exercise) -> Path:
@@ -121,4 +115,4 @@ def _only(cases: Iterable[str], seen: Observations) -> Observations:
 def public(exercise: Exercise) -> Book:
     """The book for the public challenges: the stored one, or a fresh one if the module changed."""
     old = stored(exercise)
-    return old if old and old.source == fingerprint(exercise) else compute(exercise)
+    return old if old and old.source == registry.fingerprint(exercise) else compute(exercise)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Row
 
-from grader.checking import book, registry
+from grader.checking import registry
 from grader.classroom.collect.find import HandIn
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab
@@ -130,7 +130,7 @@ def _damaged(row: Row[Any], column: str) -> Damaged:
 @cache  # looking versions up takes longer than judging
 def versions(exercise: str) -> dict[str, str]:
     """Of all that a verdict may depend on."""
-    ours = {"exercise": book.fingerprint(registry.find(exercise))[:16]}
+    ours = {"exercise": registry.fingerprint(registry.find(exercise))[:16]}
     return ours | {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
