@@ -147,6 +147,7 @@ def _release(options: argparse.Namespace) -> int:
 
 
 def _weave(options: argparse.Namespace) -> int:
+    from grader.press import verdicts
     from grader.press.bands import record_all
     from grader.press.targets import WeaveError, chosen
     from grader.press.weave import differences, weave_all
@@ -158,6 +159,7 @@ def _weave(options: argparse.Namespace) -> int:
             return ALL_MET
         if options.check:
             found = [line for target in picked for line in differences(target)]
+            found += verdicts.differences()
             print("\n".join(found) or f"All {len(picked)} notebooks agree with their sources.")
             return NOT_ALL_MET if found else ALL_MET
         weave_all(picked, options.force)

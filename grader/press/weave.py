@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 
 from grader.checking import book, catalogue, registry
 from grader.checking.cited import cited_exercises
+from grader.press import verdicts
 from grader.press.building import built, digest
 from grader.press.executing import executed
 from grader.press.targets import Target, WeaveError
@@ -50,7 +51,7 @@ def weave(target: Target, force: bool = False) -> bool:
 
 
 def weave_all(picked: Sequence[Target], force: bool = False) -> None:
-    """Write the evidence books of the cited exercises, then the notebooks; say which changed."""
+    """Write the evidence books of the cited exercises, the notebooks, and the claims page."""
     cited = {name: None for target in picked for name in cited_exercises(target.source)}
     for name in cited:
         exercise = registry.find(name)
@@ -59,6 +60,8 @@ def weave_all(picked: Sequence[Target], force: bool = False) -> None:
     for target in picked:
         changed = weave(target, force)
         print(f"{target.label}: {'written' if changed else 'unchanged'}")
+    if any(target.is_lesson for target in picked):
+        verdicts.write(picked[0].root)
 
 
 def _with_stored_outputs(target: Target) -> NotebookNode | None:
