@@ -14,6 +14,7 @@ from grader.classroom.collect.find import HandIn
 from grader.classroom.gradebook import records
 from grader.classroom.gradebook.gradebook import Gradebook
 from grader.classroom.gradebook.records import Graded
+from grader.classroom.mark.budget import Budget
 from grader.classroom.mark.draw import Draw
 from grader.classroom.mark.engine import Engine, GivenUp
 from grader.classroom.mark.errors import BatchError
@@ -48,12 +49,16 @@ class Tally:
 
 @dataclass(frozen=True)
 class Batch:
-    """Everything that grading takes, beside the hand-ins."""
+    """Everything that grading takes, beside the hand-ins.
+
+    `seconds` is what all answers of a hand-in may compute together.
+    """
 
     lab: Lab
     draw: Draw
     engine: Engine
     gradebook: Gradebook
+    seconds: float
     key: Key = field(default_factory=Key)
 
     def run(self, todo: Sequence[Todo], jobs: int, advance: Callable[[], None]) -> Tally:
@@ -98,7 +103,10 @@ class Batch:
             nothing = [lost(exercise, self.key) for exercise in self.lab.exercises]
             return Graded(hand_in, content, nothing)
         seeds = self.draw.picked(hand_in.student.name, content)
-        marked = [self._marked(exercise, harvest, seeds) for exercise in self.lab.exercises]
+        budget, marked = Budget(self.seconds, len(self.lab.exercises)), []
+        for exercise in self.lab.exercises:
+            marked.append(self._marked(exercise, harvest, seeds, budget))
+            budget.next()
         return Graded(hand_in, content, marked)
 
     def _harvest(self, hand_in: HandIn) -> Harvest:
@@ -108,11 +116,15 @@ class Batch:
             raise Unusable(harvest.unusable)
         return harvest
 
-    def _marked(self, exercise: Exercise, harvest: Harvest, seeds: Sequence[int]) -> Marked:
+    def _marked(
+        self, exercise: Exercise, harvest: Harvest, seeds: Sequence[int], budget: Budget
+    ) -> Marked:
         if why := harvest.missing.get(exercise.name):
             return missing(exercise, why)
         answers = harvest.answers[exercise.name]
-        return best(mark(exercise, answer, seeds, self.key, self.engine) for answer in answers)
+        return best(
+            mark(exercise, answer, seeds, self.key, self.engine, budget) for answer in answers
+        )
 
     def _note(self, outcome: Graded | str | None, tally: Tally) -> None:
         """Record what was graded, and count it."""
