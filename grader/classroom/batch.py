@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +27,8 @@ from grader.judging.exercise import Exercise
 
 LOST_IN_A_ROW = 5
 """If the sandbox breaks under so many submissions in a row, it is not their fault."""
+
+CHANGED = "it was changed while it was graded. Give the same command again."
 
 Todo = tuple[HandIn, str]
 """A hand-in and the hash of its content."""
@@ -96,7 +98,7 @@ class Batch:
     def grade(self, hand_in: HandIn, content: str) -> Graded:
         """Grade one hand-in. Records nothing."""
         try:
-            harvest = self._harvest(hand_in)
+            harvest = self._harvest(hand_in, content)
         except Unusable as error:
             return Graded(hand_in, content, unusable=str(error))
         except GivenUp:
@@ -109,8 +111,10 @@ class Batch:
             budget.next()
         return Graded(hand_in, content, marked)
 
-    def _harvest(self, hand_in: HandIn) -> Harvest:
+    def _harvest(self, hand_in: HandIn, content: str) -> Harvest:
         wish = Wish(hand_in.file, hand_in.read(), self.lab.names, modules_of(hand_in))
+        if digest(wish.content, wish.modules) != content:
+            raise Unusable(CHANGED)
         harvest = self.engine.harvest(wish)
         if harvest.unusable:
             raise Unusable(harvest.unusable)
@@ -166,7 +170,12 @@ def content_of(hand_in: HandIn) -> str:
         content = hand_in.read()
     except Unusable as error:
         content = f"{hand_in.file}: {error}".encode()
-    beside = "".join(f"\0{name}\0{text}" for name, text in sorted(modules_of(hand_in).items()))
+    return digest(content, modules_of(hand_in))
+
+
+def digest(content: bytes, modules: Mapping[str, str]) -> str:
+    """The hash of a file and of the modules beside it."""
+    beside = "".join(f"\0{name}\0{text}" for name, text in sorted(modules.items()))
     return hashlib.sha256(content + beside.encode()).hexdigest()
 
 
