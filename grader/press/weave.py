@@ -38,13 +38,13 @@ def weave(target: Target, force: bool = False) -> bool:
             f"{target.label} was changed by hand, and weaving would overwrite that. Keep a copy "
             "under another name, or say --force."
         )
+    target.notebook.parent.mkdir(exist_ok=True)  # it is executed there
     kept = None if force else _with_stored_outputs(target)
     text = text_of(kept or executed(target))
     if len(text.encode()) > SIZE_LIMIT:
         raise WeaveError(f"{target.label}: {len(text.encode())} bytes, more than {SIZE_LIMIT}.")
     if target.notebook.exists() and target.notebook.read_text(encoding="utf-8") == text:
         return False
-    target.notebook.parent.mkdir(exist_ok=True)
     target.notebook.write_text(text, encoding="utf-8")
     return True
 
