@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from html import escape
 from pathlib import Path
+from tempfile import mkstemp
 
 import msgspec
 
@@ -22,6 +22,8 @@ from grader.judging.feedback import Feedback, as_html
 
 LONGEST = 120  # bytes of a file's name, of 255 that file systems have
 MADE = re.compile(r"-[0-9a-f]{16}$")
+RESERVED = re.compile(r"(?:con|prn|aux|nul|com.|lpt.)(?:\..*)?")
+"""What Windows takes for a device, whatever it ends with."""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -74,13 +76,13 @@ def write_all(gradebook: Gradebook, lab: Lab, keep: Keep, folder: Path) -> int:
 
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all, for its owner's eyes."""
-    draft = path.with_name(f".{os.getpid()}.draft")
+    descriptor, draft = mkstemp(".draft", ".", path.parent)  # new: nobody has put a link there
     try:
-        draft.touch(mode=0o600)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(draft).replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
 
 
 def file_name(student: str) -> str:
@@ -89,6 +91,8 @@ def file_name(student: str) -> str:
     No two students have the same: what looks like a name made here is itself made another one.
     """
     plain = re.sub(r"[^\w.-]+", "-", student).strip(".-").encode()[:LONGEST].decode(errors="ignore")
+    if RESERVED.fullmatch(plain.casefold()):
+        plain = f"student-{plain}"
     if plain == student == student.casefold() and not MADE.search(student):
         return plain
     return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:16]}"

@@ -111,7 +111,7 @@ def _number_form(rows: Sequence[Sequence[str]]) -> Callable[[int], str]:
 def _row(letter: Letter, names: list[str], version: str) -> Iterator[Any]:
     earned = {part.report.exercise: part.report.earned for part in letter.exercises}
     yield _harmless(letter.student)
-    yield letter.number
+    yield _harmless(letter.number)
     yield from (earned.get(name, "") for name in names)
     yield letter.earned
     yield letter.possible
