@@ -1,0 +1,34 @@
+"""Writing: files whole or not at all, and for their owner's eyes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from grader.classroom.mark.errors import BatchError
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. It stays as it was if anything goes wrong."""
+    draft = path.with_name(f".{os.getpid()}.draft")
+    try:
+        draft.touch(mode=0o600)
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def writing(path: Path, content: bytes) -> None:
+    """`write`, in words if it fails.
+
+    Raises:
+        BatchError: the file cannot be written.
+    """
+    try:
+        write(path, content)
+    except OSError as error:
+        raise BatchError(
+            f"{path} cannot be written: {error.strerror}. All scores are recorded; name another "
+            "file and run the same command again."
+        ) from None
