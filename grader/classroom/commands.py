@@ -26,9 +26,9 @@ from grader.classroom.collect import find as collect
 from grader.classroom.collect import roster
 from grader.classroom.collect.find import Found, HandIn
 from grader.classroom.compiled import WORTH, compiled
-from grader.classroom.give_back import overview, pages
-from grader.classroom.give_back import sheets as export
+from grader.classroom.give_back import gradescope, overview, pages, sheets, systems
 from grader.classroom.give_back.letters import letters
+from grader.classroom.gradebook.changes import changes
 from grader.classroom.gradebook.damage import damaged
 from grader.classroom.gradebook.gradebook import Gradebook
 from grader.classroom.gradebook.regrade import regrade
@@ -36,6 +36,7 @@ from grader.classroom.mark import draw
 from grader.classroom.mark.engine import Engine, local
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab, find
+from grader.classroom.points.ledger import Ledger
 
 ALL_GRADED, NOT_ALL_GRADED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 AGREES, DIFFERS = 0, 1
@@ -187,10 +188,12 @@ def _say(tally: Tally, seconds: float, gradebook: Gradebook) -> None:
 
 def _write(options: argparse.Namespace, lab: Lab, gradebook: Gradebook) -> None:
     if options.feedback:
-        count = pages.write_all(gradebook, lab, options.keep, options.feedback)
+        _remembered(gradebook, options.feedback)
+        count = pages.write_all(letters(gradebook, lab, options.keep), options.feedback)
         print(f"Feedback for {count} students: {options.feedback}")
     if options.csv:
-        export.write_csv(gradebook, lab, options.keep, options.csv)
+        _remembered(gradebook, options.csv)
+        sheets.write_csv(letters(gradebook, lab, options.keep), lab, options.csv)
         print(f"Scores: {options.csv}")
 
 
@@ -198,7 +201,9 @@ def exported(options: argparse.Namespace) -> int:
     """Show how the class did, and write what was asked for, from the gradebook alone."""
     try:
         lab = find(options.lab)
-        with Gradebook(options.gradebook, make=False) as gradebook:
+        with Gradebook(options.gradebook, make=options.format == "gradescope") as gradebook:
+            if options.format == "gradescope":
+                return _autograder(options, lab, gradebook)
             if not any(gradebook.standings(lab.name, lab.version, options.keep)):
                 raise BatchError(f"{gradebook.name} holds nothing of the lab {lab.name}.")
             broken = list(damaged(gradebook, lab))
@@ -206,13 +211,73 @@ def exported(options: argparse.Namespace) -> int:
                 print(f"{one}. grade takes it again, if it is handed in again.", file=sys.stderr)
             print(overview.as_text(letters(gradebook, lab, options.keep)))
             _write(options, lab, gradebook)
-            if options.fill:
-                sheet, column, path = options.fill
-                print(export.fill(gradebook, lab, options.keep, Path(sheet), column, Path(path)))
+            _write_for(options, lab, gradebook)
     except BatchError as error:
         print(error, file=sys.stderr)
         return UNUSABLE
     return NOT_ALL_GRADED if broken else ALL_GRADED
+
+
+def _autograder(options: argparse.Namespace, lab: Lab, gradebook: Gradebook) -> int:
+    """Write what Gradescope grades with. It needs no results."""
+    path = _needed(options.to, "--to FILE.zip, what is uploaded to Gradescope")
+    secret, made = draw.secret_in(options.secret)
+    if made:
+        print(f"Wrote a new secret to {options.secret}. Keep it: secret numbers come from it.")
+    gradescope.archive(lab, Ledger.of(gradebook, lab.name).rules, secret, path)
+    print(
+        f"Gradescope's autograder of lab {lab.name}: {path}. It holds the answers and the secret."
+    )
+    return ALL_GRADED
+
+
+def _write_for(options: argparse.Namespace, lab: Lab, gradebook: Gradebook) -> None:
+    """Write what the system takes back that was named."""
+    told = letters(gradebook, lab, options.keep)
+    if options.fill:
+        sheet, column, path = options.fill
+        _remembered(gradebook, Path(path))
+        everybody = letters(gradebook, lab, options.keep)
+        print(sheets.fill(everybody, lab, Path(sheet), column, Path(path)))
+    if options.format == "csv":
+        path = _remembered(gradebook, _needed(options.to, "--to FILE"))
+        sheets.write_csv(told, lab, path)
+        print(f"Scores: {path}")
+    if options.format == "nbgrader":
+        folder = _remembered(gradebook, _needed(options.to, "--to DIR"))
+        count = systems.nbgrader(told, lab, folder)
+        print(f"grades.csv and feedback of {count} students: {folder}")
+    if options.format in systems.POINTS:
+        _fill_in(options, lab, gradebook)
+
+
+def _fill_in(options: argparse.Namespace, lab: Lab, gradebook: Gradebook) -> None:
+    """Fill in the sheet of an LMS; for Moodle also pack the pages."""
+    moodle = options.format == "moodle"
+    if options.sheet or not (moodle and options.archive):
+        sheet = _needed(options.sheet, "--sheet FILE, the sheet that the LMS gave out")
+        path = _remembered(gradebook, _needed(options.to, "--to FILE"))
+        fits, what = systems.POINTS[options.format], "that of the points"
+        column = options.column or sheets.only_heading(sheet, fits, what)
+        comments = systems.comments(sheet) if moodle else ""
+        told = letters(gradebook, lab, options.keep)
+        print(sheets.fill(told, lab, sheet, column, path, comments))
+    if moodle and options.archive:
+        path = _remembered(gradebook, options.archive)
+        count = systems.moodle_archive(letters(gradebook, lab, options.keep), path)
+        print(f"{count} pages for Moodle's feedback files: {path}")
+
+
+def _needed(path: Path | None, option: str) -> Path:
+    if path is None:
+        raise BatchError(f"Say where: {option}.")
+    return path
+
+
+def _remembered(gradebook: Gradebook, path: Path) -> Path:
+    """The path; the gradebook keeps in mind that something about students is written there."""
+    gradebook.remember(str(path.resolve()))
+    return path
 
 
 def again(options: argparse.Namespace) -> int:
@@ -228,3 +293,16 @@ def again(options: argparse.Namespace) -> int:
         return UNUSABLE
     print(regraded)
     return AGREES if regraded.agrees else DIFFERS
+
+
+def changed(options: argparse.Namespace) -> int:
+    """Say whose score changed with the version of the lab, from what to what, and why."""
+    try:
+        lab = find(options.lab)
+        with Gradebook(options.gradebook, make=False) as gradebook:
+            found = changes(gradebook, lab, options.keep)
+    except BatchError as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    print("\n".join(map(str, found)) or f"Nobody's score changed with this version of {lab.name}.")
+    return DIFFERS if found else AGREES

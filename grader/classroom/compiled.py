@@ -32,7 +32,7 @@ def compiled(lab: Lab) -> Path | None:
     names = [entry.name for entry in lab.entries if "jax" in entry.frameworks]
     if not names:
         return None
-    folder = _home() / f"compiled-{_key(lab)}"
+    folder = home() / f"compiled-{_key(lab)}"
     try:
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,8 @@ def compiled(lab: Lab) -> Path | None:
     return folder
 
 
-def _home() -> Path:
+def home() -> Path:
+    """The folder that all compiled programs are kept in."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "parameter-locking")
 

@@ -17,6 +17,8 @@ from grader.checking import book
 from grader.classroom.gradebook import damage, records
 from grader.classroom.gradebook.gradebook import Gradebook, Keep
 from grader.classroom.mark.lab import Lab
+from grader.classroom.points.ledger import Ledger
+from grader.classroom.points.rules import Earned, Score
 from grader.judging.judge import Report
 
 SCHEMA = 1
@@ -41,7 +43,11 @@ class Attempt(msgspec.Struct):
 
 
 class Letter(msgspec.Struct):
-    """All that a student is told about a lab. `seeds` are the public ones, to try at home."""
+    """All that a student is told about a lab. `seeds` are the public ones, to try at home.
+
+    `earned` is what the answers earned; `points` of `out_of` is what the teacher's rules make of
+    it, in `steps`, and None where nothing could be graded. `late` is in percent.
+    """
 
     student: str
     number: str
@@ -54,6 +60,10 @@ class Letter(msgspec.Struct):
     unusable: str
     earned: int
     possible: int
+    points: float | None
+    out_of: float
+    late: float
+    steps: list[str]
     seeds: list[int]
     exercises: list[Part]
     others: list[Attempt]
@@ -68,13 +78,27 @@ class Letter(msgspec.Struct):
 
 def letters(gradebook: Gradebook, lab: Lab, keep: Keep) -> Iterator[Letter]:
     """One letter for each student, in order of their names."""
-    for standing in gradebook.standings(lab.name, lab.version, keep):
+    ledger = Ledger.of(gradebook, lab.name)
+
+    def worth(row: Row[Any]) -> float:
+        one = gradebook.submission(row.id)
+        return ledger.score(one, _earned(one, gradebook.verdicts(row.id))).points or 0
+
+    for standing in gradebook.standings(lab.name, lab.version, keep, worth):
         counting = gradebook.submission(standing.counts)
         others = [gradebook.submission(number) for number in standing.others]
         verdicts = gradebook.verdicts(standing.counts)
         current = counting.version == lab.version and not counting.unusable
         expected = lab.names if current else [row.exercise for row in verdicts]
-        yield _letter(lab, counting, verdicts, others, damage.unreadable(verdicts, expected))
+        damaged = damage.unreadable(verdicts, expected)
+        score = ledger.score(counting, None if damaged else _earned(counting, verdicts))
+        yield _letter(lab, counting, verdicts, others, damaged, score)
+
+
+def _earned(submission: Row[Any], verdicts: Sequence[Row[Any]]) -> Earned | None:
+    if submission.unusable:
+        return None
+    return {row.exercise: (row.earned, row.possible) for row in verdicts}
 
 
 def _letter(
@@ -83,12 +107,17 @@ def _letter(
     verdicts: Sequence[Row[Any]],
     others: Sequence[Row[Any]],
     damaged: Sequence[str],
+    score: Score,
 ) -> Letter:
     known = {n: v for n, v in counting._mapping.items() if n in Letter.__struct_fields__}
     if damaged:
         known["unusable"] = damage.words(damaged)
     return Letter(
         **known,
+        points=score.points,
+        out_of=score.out_of,
+        late=score.late,
+        steps=list(score.steps),
         seeds=list(book.PUBLIC_SEEDS),
         exercises=[_part(lab, row) for row in verdicts if row.exercise not in damaged],
         others=[Attempt(row.file, row.written, row.earned, row.unusable) for row in others],

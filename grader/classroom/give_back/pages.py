@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from html import escape
 from pathlib import Path
-from tempfile import mkstemp
 
 import msgspec
 
 from grader.classroom.collect.entries import NEVER
-from grader.classroom.give_back.letters import Letter, Part, letters
-from grader.classroom.gradebook.gradebook import Gradebook, Keep
+from grader.classroom.give_back.letters import Letter, Part
+from grader.classroom.give_back.writing import write
 from grader.classroom.mark.errors import BatchError
-from grader.classroom.mark.lab import Lab
+from grader.classroom.points.rules import number
 from grader.judging.feedback import Feedback, as_html
 
 LONGEST = 120  # bytes of a file's name, of 255 that file systems have
@@ -52,8 +51,8 @@ h2 {{ font-size: 1.15rem; margin: 2rem 0 .3rem }}
 """
 
 
-def write_all(gradebook: Gradebook, lab: Lab, keep: Keep, folder: Path) -> int:
-    """Write the letters of all students of a lab, and return how many there are.
+def write_all(letters: Iterable[Letter], folder: Path) -> int:
+    """Write all letters, and return how many there are.
 
     Raises:
         BatchError: the folder cannot be written to.
@@ -61,28 +60,17 @@ def write_all(gradebook: Gradebook, lab: Lab, keep: Keep, folder: Path) -> int:
     count = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for letter in letters(gradebook, lab, keep):
+        for letter in letters:
             count += 1
             name = file_name(letter.student)
-            write(folder / f"{name}.html", as_page(letter))
-            write(folder / f"{name}.json", as_json(letter))
+            write(folder / f"{name}.html", as_page(letter).encode())
+            write(folder / f"{name}.json", as_json(letter).encode())
     except OSError as error:
         raise BatchError(
             f"Feedback cannot be written to {folder}: {error.strerror}. All scores are recorded; "
             "run the same command again with another --feedback DIR, or when there is room."
         ) from None
     return count
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, for its owner's eyes."""
-    descriptor, draft = mkstemp(".draft", ".", path.parent)  # new: nobody has put a link there
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(draft).replace(path)
-    finally:
-        Path(draft).unlink(missing_ok=True)
 
 
 def file_name(student: str) -> str:
@@ -117,11 +105,22 @@ def _body(letter: Letter) -> Iterator[str]:
             f"<p>Graded: {_file(letter.file)}, {_written(letter.written)}, SHA-256 "
             f"<code>{letter.content[:16]}</code>, on {letter.graded:%Y-%m-%d %H:%M} UTC.</p>"
         )
+    yield from _points(letter)
     yield from _others(letter)
     if letter.exercises:
         yield from _table(letter)
         yield from (_section(part) for part in letter.exercises)
         yield from _at_home(letter)
+
+
+def _points(letter: Letter) -> Iterator[str]:
+    """What was made of the points, step by step."""
+    if not letter.steps:
+        return
+    total = "none" if letter.points is None else number(letter.points)
+    yield f"<p>In the sheet: <strong>{total} of {number(letter.out_of)}</strong>.</p>\n<ul>"
+    yield from (f"<li>{escape(step)}</li>" for step in letter.steps)
+    yield "</ul>"
 
 
 def _file(name: str) -> str:

@@ -77,6 +77,14 @@ class Database:
                 time.sleep(pause)
         raise AssertionError
 
+    def compact(self) -> None:
+        """Write the database anew, so that nothing of deleted rows is left in its file."""
+        try:
+            with self._engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+        except DBAPIError as error:
+            raise BatchError(self._words(error)) from None
+
     def _words(self, error: DBAPIError) -> str:
         """What happened, the cause, the way out."""
         said = str(error.orig).strip().partition("\n")[0]

@@ -8,9 +8,11 @@ will be graded when the command is run again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
@@ -18,7 +20,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
 from grader.classroom.gradebook.database import ANOTHER, Database
-from grader.classroom.gradebook.tables import FORMAT, Base, Meta, Submission, Verdict
+from grader.classroom.gradebook.tables import (
+    FORMAT,
+    Base,
+    Copy,
+    Decision,
+    Meta,
+    Submission,
+    Verdict,
+)
 from grader.classroom.mark.errors import BatchError
 
 Keep = Literal["best", "last"]
@@ -96,6 +106,12 @@ class Gradebook:
         asked = select(Submission.id, Submission.student, Submission.file)
         return self._all(asked.filter_by(lab=lab, version=version, lost=0, unusable=""))
 
+    def version_before(self, lab: str, version: str) -> str:
+        """The version of a lab that was graded last before this one; empty if there is none."""
+        asked = select(Submission.version).filter_by(lab=lab).where(Submission.version != version)
+        found = self._all(asked.order_by(Submission.graded.desc()).limit(1))
+        return found[0].version if found else ""
+
     def grade_again(self, submission: int, lost: int) -> None:
         """Let a submission make way for its repetition: so many of its verdicts are lost."""
         changed = update(Submission).filter_by(id=submission).values(lost=lost)
@@ -123,15 +139,21 @@ class Gradebook:
             return False
         return True
 
-    def standings(self, lab: str, version: str, keep: Keep) -> Iterator[Standing]:
-        """What counts for each student of a lab, in order of their names."""
-        columns = ["id", "student", "version", "earned", "unusable", "written", "file"]
+    def standings(
+        self, lab: str, version: str, keep: Keep, worth: Callable[[Row[Any]], float] | None = None
+    ) -> Iterator[Standing]:
+        """What counts for each student of a lab, in order of their names.
+
+        The best is that of most points, or the one that is `worth` most.
+        """
+        worth = worth or (lambda row: row.earned)
+        columns = ["id", "student", "number", "version", "earned", "unusable", "written", "file"]
         asked = select(*(Submission.__table__.c[name] for name in columns))
         rows = self._all(asked.filter_by(lab=lab).order_by(Submission.student))
         for _, own in groupby(rows, key=lambda row: row.student):
             last, *earlier = sorted(own, key=lambda row: _rank(row, version), reverse=True)
             rivals = [row for row in earlier[: LOOKED_AT - 1] if _rank(row, version) > NO_RIVAL]
-            counts = max([last, *rivals], key=lambda row: row.earned) if keep == "best" else last
+            counts = max([last, *rivals], key=worth) if keep == "best" else last
             yield Standing(counts.id, [row.id for row in (last, *earlier) if row != counts])
 
     def submission(self, number: int) -> Row[Any]:
@@ -144,6 +166,55 @@ class Gradebook:
         """The verdicts of a submission in the order of the lab, without their large columns."""
         return self._all(select(*BRIEF).filter_by(submission_id=submission).order_by(Verdict.id))
 
+    def decide(self, decision: Values) -> None:
+        """Add a decision about points to those that there are."""
+        self._database.lasting(
+            lambda connection: connection.execute(insert(Decision).values(decision))
+        )
+
+    def decisions(self, lab: str = "") -> list[Row[Any]]:
+        """All decisions about a lab, or about all labs, the oldest first."""
+        asked = select(Decision.__table__).order_by(Decision.id)
+        return self._all(asked.filter_by(lab=lab) if lab else asked)
+
+    def students(self, lab: str = "") -> list[Row[Any]]:
+        """Name and number of everybody who handed in a lab, or any."""
+        asked = select(Submission.student, Submission.number).distinct()
+        return self._all(asked.filter_by(lab=lab) if lab else asked)
+
+    def remember(self, path: str) -> None:
+        """Keep in mind that something about students was written to this file or folder."""
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(Copy).filter_by(path=path))
+            connection.execute(insert(Copy).values(path=path, made=now()))
+
+        self._database.lasting(write)
+
+    def copies(self) -> list[str]:
+        """Where something about students was written."""
+        return [row.path for row in self._all(select(Copy.path).order_by(Copy.path))]
+
+    def forget(self, names: Collection[str], number: str) -> int:
+        """Remove all about a student, and return how many submissions that were."""
+
+        def write(connection: Connection) -> int:
+            known = [*names, number] if number else list(names)
+            connection.execute(delete(Decision).where(Decision.student.in_(known)))
+            gone = connection.execute(delete(Submission).where(Submission.student.in_(names)))
+            return gone.rowcount
+
+        count = self._database.lasting(write)
+        self._database.compact()
+        return count
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of the database, as far as they lie on this machine."""
+        if not self._database.is_file:
+            return []
+        return sorted(Path(self.name).absolute().parent.glob(f"{Path(self.name).name}*"))
+
     def _one(self, table: type[Base], number: int) -> Row[Any]:
         found = self._all(select(table.__table__).filter_by(id=number))
         if not found:
@@ -152,6 +223,11 @@ class Gradebook:
 
     def _all(self, asked: Select[*tuple[Any, ...]]) -> list[Row[Any]]:
         return self._database.lasting(lambda connection: list(connection.execute(asked)))
+
+
+def now() -> datetime:
+    """The time as the gradebook has it: UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _make_tables(connection: Connection) -> None:

@@ -6,7 +6,6 @@ import platform
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from sqlalchemy import Row
 
 from grader.checking import registry
 from grader.classroom.collect.find import HandIn
+from grader.classroom.gradebook.gradebook import now
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab
 from grader.classroom.mark.mark import Marked
@@ -51,7 +51,7 @@ def submission(lab: Lab, graded: Graded) -> dict[str, Any]:
         "number": graded.hand_in.student.number,
         "file": graded.hand_in.file,
         "written": graded.hand_in.written,
-        "graded": datetime.now(UTC).replace(tzinfo=None),
+        "graded": now(),
         "unusable": graded.unusable,
         "earned": sum(marked.report.earned for marked in graded.marked),
         "possible": lab.possible,

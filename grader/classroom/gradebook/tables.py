@@ -56,6 +56,30 @@ class Verdict(Base):
     seconds: Mapped[float]
 
 
+class Decision(Base):
+    """What a teacher decided about points. Never changed: what holds is the newest of its kind."""
+
+    __tablename__ = "decision"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    made: Mapped[datetime]  # UTC
+    by: Mapped[str]  # the login of whoever gave the command
+    lab: Mapped[str]
+    student: Mapped[str]  # name or number; empty where it holds for all
+    kind: Mapped[str]  # "rules", "extension", "adjustment", "forgotten"
+    value: Mapped[str]  # JSON
+    reason: Mapped[str]
+
+
+class Copy(Base):
+    """A file or folder outside the gradebook into which something about students was written."""
+
+    __tablename__ = "copy"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    made: Mapped[datetime]  # UTC
+
+
 class Meta(Base):
     """One row: the format of the tables."""
 

@@ -1,0 +1,1 @@
+"""What a teacher makes of what an answer earned: rules, extensions, adjustments."""

@@ -1,0 +1,1 @@
+"""A class's results on one lab, as a page with plots and as tables."""
