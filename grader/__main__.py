@@ -59,6 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     checking.set_defaults(run=_check)
     _add_bank(checking)
 
+    telling = commands.add_parser("status", help="what you have done of each lab, and what is next")
+    telling.set_defaults(run=_status)
+
+    going_on = commands.add_parser("next", help="the exercise to go on with")
+    going_on.set_defaults(run=_next)
+
+    resetting = commands.add_parser("reset", help="begin a lab, or an exercise of it, again")
+    resetting.add_argument("place", metavar="LAB[:EXERCISE]", help="such as 02 or 02:are_dead")
+    resetting.set_defaults(run=_reset)
+
     if find_spec("grader.press"):  # a student edition ends here
         _add_authors_commands(commands)
     return parser
@@ -140,6 +150,31 @@ def _check(options: argparse.Namespace) -> int:
         print(f"In all: {earned} of {possible} points.")
     verdicts = [o["verdict"] for report in reports for o in report["outcomes"]]
     return ALL_MET if all(verdict == "met" for verdict in verdicts) else NOT_ALL_MET
+
+
+def _status(options: argparse.Namespace) -> int:
+    from grader.learning.desk import status
+
+    print(status())
+    return ALL_MET
+
+
+def _next(options: argparse.Namespace) -> int:
+    from grader.learning.desk import next_exercise
+
+    print(next_exercise())
+    return ALL_MET
+
+
+def _reset(options: argparse.Namespace) -> int:
+    from grader.learning.resetting import CannotReset, reset
+
+    try:
+        print(reset(options.place))
+    except CannotReset as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    return ALL_MET
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ WHOLE += ["LICENSE", "LICENSE-CONTENT", "NOTICE", "jupyter", "paramlock", "lesso
 """What goes along as it is."""
 
 OF_THE_GRADER = ["__init__.py", "__main__.py", "judging", "harvesting", "instruments", "checking"]
-OF_THE_GRADER += ["running", "exercises/__init__.py"]
+OF_THE_GRADER += ["running", "learning", "exercises/__init__.py"]
 """What goes along of the grader as it is. What is not named here stays at home."""
 
 README = """# Parameter locking, hands-on: student edition

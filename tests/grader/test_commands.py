@@ -53,7 +53,9 @@ sys.exit(status)
 """
 
 
-@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["export", "--lab", "04"]])
+@pytest.mark.parametrize(
+    "command", [["list"], ["list", "--json"], ["status"], ["next"], ["export", "--lab", "04"]]
+)
 def test_what_is_only_told_brings_no_framework_along(tmp_path, command):
     """The gradebook that `export` asks for is not there, which it says in words."""
     told = subprocess.run(

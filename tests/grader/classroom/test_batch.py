@@ -24,9 +24,9 @@ from axe_playwright_python.sync_playwright import Axe
 from jax._src.compilation_cache import decompress_executable
 from playwright.sync_api import sync_playwright
 
+from grader import check
 from grader.__main__ import _parser, main
 from grader.checking import book, registry
-from grader.checking.check import check
 from grader.classroom.compiled import compiled
 from grader.classroom.give_back.letters import letters
 from grader.classroom.gradebook.gradebook import Gradebook
