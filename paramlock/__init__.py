@@ -13,6 +13,7 @@ is imported when it is first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from paramlock.auditing.declared import Audit, assert_learns, audit
 from paramlock.certifying.certificate import Certificate, Comparison, certificate
 from paramlock.certifying.locks import KINDS, Kind, Lock
 from paramlock.fisher.diagonal import fisher_diagonal
@@ -41,6 +42,7 @@ FACES = ("flax", "mixing", "torch")
 
 __all__ = [
     "KINDS",
+    "Audit",
     "Certificate",
     "Comparison",
     "Kind",
@@ -50,6 +52,8 @@ __all__ = [
     "Watch",
     "anchor",
     "assert_frozen",
+    "assert_learns",
+    "audit",
     "certificate",
     "choose_entries",
     "choose_n_of_m",
