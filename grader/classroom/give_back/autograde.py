@@ -28,6 +28,7 @@ from grader.classroom.mark import draw
 from grader.classroom.mark.engine import Local, local
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab, find
+from grader.classroom.options import BUDGET
 from grader.classroom.points import ledger
 from grader.classroom.points.rules import Rules
 from grader.sandbox.folders import temporary
@@ -64,7 +65,7 @@ def graded(base: Path, lab: Lab, place: Path) -> Letter:
     with Gradebook(str(place / "gradebook.sqlite")) as gradebook, _engine() as engine:
         rules = msgspec.json.decode((source / RULES_FILE).read_bytes(), type=Rules)
         ledger.decide(gradebook, lab.name, ledger.RULES, rules, "")
-        batch = Batch(lab, draw.Draw(secret, lab.name), engine, gradebook)
+        batch = Batch(lab, draw.Draw(secret, lab.name), engine, gradebook, BUDGET)
         tally = batch.run(ungraded(found.hand_ins, set()), 1, lambda: None)
         told = list(letters(gradebook, lab, "last"))
     if tally.failed or tally.lost or len(told) != 1:
