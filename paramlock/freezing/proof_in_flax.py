@@ -32,11 +32,11 @@ def moved(
     patterns: list[str],
     step: Callable[..., Any],
     steps: int,
-    others: Sequence[str] = (),
+    may_move: Sequence[str] = (),
 ) -> list[Moved]:
     """Take the steps and return what moved; see `assert_frozen`."""
     before = _arrays(model)
-    free = set(leaves_below(others, before, "the model")) if others else set()
+    free = set(leaves_below(may_move, before, "the model")) if may_move else set()
     inside = [name for name in leaves_below(patterns, before, "the model") if name not in free]
     for _ in range(steps):
         model = _stepped(model, step)

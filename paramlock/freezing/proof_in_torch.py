@@ -31,12 +31,12 @@ def moved(
     patterns: list[str],
     step: Callable[[], Any],
     steps: int,
-    others_free: Sequence[str] = (),
+    may_move: Sequence[str] = (),
 ) -> list[Moved]:
     """Take the steps and return what moved; see `assert_frozen`."""
     refuse_shards(model)
     places = places_in(model, patterns)
-    free = _all_below(places_in(model, others_free)) if others_free else set()
+    free = _all_below(places_in(model, may_move)) if may_move else set()
     tensors = {n: both for n, both in _tensors(places).items() if id(both[0]) not in free}
     kept = {name: tensor.detach().clone() for name, (tensor, _) in tensors.items()}
     inside = {id(tensor) for tensor, _ in tensors.values()}
