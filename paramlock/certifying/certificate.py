@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from numbers import Real
 from typing import Any
 
-from paramlock.certifying.diagnosis import diagnose
+from paramlock.certifying.diagnosis import FEW, diagnose, numberless
 from paramlock.certifying.locks import KINDS, Lock
 from paramlock.certifying.records import Measurement, ParameterRecord, Pseudo, place_name
 from paramlock.models.frameworks import MODELS, framework_of
@@ -22,6 +22,7 @@ from paramlock.pictures import tables
 
 SCHEMA = 2  # raised when a key of to_dict() changes its meaning or goes away
 FEW_SAMPLES = 32
+FEW_LAYERS = 40  # more of them are shown with those that differ in numbers alone as one row
 
 
 def certificate(
@@ -176,14 +177,17 @@ class Certificate:
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
     def __str__(self) -> str:
-        lines = [_summary(self), *(_lock_text(lock) for lock in self.locks)]
+        frozen, others = _apart(self.locks)
+        lines = [_summary(self), *frozen, *(_lock_text(lock) for lock in others)]
         lines.append(tables.text(_rows(self)))
         return "\n".join([*lines, *(f"Note: {note}" for note in _notes(self))])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        locks = "".join(_lock_html(lock) for lock in self.locks)
+        frozen, others = _apart(self.locks)
+        locks = "".join(f"<p>{html.escape(line)}</p>" for line in frozen)
+        locks += "".join(_lock_html(lock) for lock in others)
         notes = "".join(f"<p>Note: {html.escape(note)}</p>" for note in _notes(self))
         return (
             f'<div class="paramlock-certificate"><p><b>{html.escape(_summary(self))}</b></p>'
@@ -303,6 +307,17 @@ def _consequences(lock: Lock) -> list[str]:
     return lines
 
 
+def _apart(locks: list[Lock]) -> tuple[list[str], list[Lock]]:
+    """Many locks that were put on on purpose, in a line, and those to be told one by one."""
+    frozen = [lock for lock in locks if lock.kind == "frozen"]
+    if len(frozen) <= FEW:
+        return [], locks
+    weights = sum(int(lock.value) for lock in frozen)
+    places = ", ".join(place_name(lock.place) for lock in frozen)
+    line = f"- frozen on purpose: {weights:,} weights in {places}"
+    return [line], [lock for lock in locks if lock.kind != "frozen"]
+
+
 def _lock_text(lock: Lock) -> str:
     head = f"- {_title(lock)}: {lock.evidence}"
     rest = [
@@ -330,20 +345,51 @@ def _lock_html(lock: Lock) -> str:
 def _cells(certificate: Certificate) -> list[dict[str, str]]:
     """The table's rows as {heading: text}; Fisher mass only where it was given."""
     rows = certificate.layers()
+    rows = _alike(rows) if len(rows) > FEW_LAYERS else rows
     weighed = any(row["fisher"] is not None for row in rows)
     return [
         {
             "layer": row["layer"] or "(model)",
             "weights": f"{row['weights']:,}",
-            "gradient": _number(row["gradient"]),
-            "update": _number(row["update"]),
-            **({"fisher": _number(row["fisher"])} if weighed else {}),
+            "gradient": _span(row["gradient"]),
+            "update": _span(row["update"]),
+            **({"fisher": _span(row["fisher"])} if weighed else {}),
             "dead": f"{row['dead']}/{row['units']}" if row["units"] else "",
             "saturated": f"{row['saturated']:.0%}" if row["units"] else "",
             "lock": row["lock"],
         }
         for row in rows
     ]
+
+
+def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join rows whose names differ in numbers alone, and whose locks are the same."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((numberless(row["layer"]), row["lock"]), []).append(row)
+    return [_joined(name, group) for (name, _), group in groups.items()]
+
+
+def _joined(name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(group) == 1:
+        return group[0]
+    spans = {key: _ends([row[key] for row in group]) for key in ("gradient", "update", "fisher")}
+    sums = {key: sum(row[key] for row in group) for key in ("weights", "dead", "units")}
+    saturated = max(row["saturated"] for row in group)
+    layer = f"{name} ({len(group)})"
+    return {**group[0], **spans, **sums, "saturated": saturated, "layer": layer}
+
+
+def _ends(values: list[float | None]) -> Any:
+    """The least and the largest of some numbers; one where they are the same, or absent."""
+    known = [value for value in values if value is not None]
+    if not known or min(known) == max(known):
+        return known[0] if known else None
+    return min(known), max(known)
+
+
+def _span(value: Any) -> str:
+    return " to ".join(map(_number, value)) if isinstance(value, tuple) else _number(value)
 
 
 def _number(value: float | None) -> str:

@@ -23,14 +23,18 @@ from paramlock.certifying.records import (
     LayerRecord,
     Measurement,
     ParameterRecord,
+    Pseudo,
     SiteRecord,
 )
 from paramlock.models.numbers import ratio, total
+from paramlock.models.paths import matching
 
 HALF_PRECISION = frozenset({"float16", "bfloat16"})
 MOSTLY = 0.5  # a share from which on a layer, and not only some of its entries, is called locked
+NEARLY_ALL = 0.999  # in full precision some entries always round away
 LEAST_MASKED = 0.01  # a smaller share of zeros is chance or padding
 ACROSS = 1e-3  # cosine below which a gradient lies at right angles to a weight
+FEW = 3  # places that differ in numbers alone are told one by one up to this many
 CHANCE = 2.0  # codes without a pick are locked from so many times on what even use leaves out
 
 
@@ -43,7 +47,9 @@ def diagnose(measurement: Measurement, epsilon: float) -> list[Lock]:
         roots = [*_pruned(network), *_zeroed(network), *_units(network), *_constant(network)]
         roots += [*_unused(network, roots), *_collapsed(network)]
         roots += _no_signal(network, roots)
-        found += _vanishing(network, [_with_consequences(network, r, roots) for r in roots])
+        judged = _vanishing(network, [_with_consequences(network, r, roots) for r in roots])
+        opening = _opening_by_themselves(network, roots)
+        found += [root for root in judged if root.kind != "zeroed" or root.place not in opening]
         found += [*_heavy(network), *_idle(network), *_rounding(network)]
     else:
         found.append(void)
@@ -268,7 +274,7 @@ def _frozen(network: _Network) -> Iterator[Lock]:
     records = network.measured.parameters
     leaking = [p for p in records if not p.trainable and p.update]
     still = [p for p in records if not p.trainable and not p.update]
-    for place, inside in _by_place(network, still):
+    for place, inside in _summed_up(dict(_by_place(network, still)), network):
         size = sum(p.size for p in inside)
         evidence = f"{_count(inside)} not trainable"
         yield lock("frozen", place, evidence, size, layers=_layers(inside))
@@ -288,6 +294,40 @@ def _frozen(network: _Network) -> Iterator[Lock]:
                 record.regrown,
                 "only their gradient is masked: momentum and weight decay act on them",
             )  # fmt: skip
+        if record.slips:
+            closed = round(record.closed * record.size)
+            yield lock(
+                "leaking", record.layer,
+                f"{round(record.slips * closed):,} of {closed:,} entries of {record.name}, whose "
+                "gradient a hook sets to zero, move in the next step", record.slips,
+                "a hook stops the gradient alone: momentum and weight decay act on them",
+            )  # fmt: skip
+
+
+def _summed_up(
+    places: dict[str, list[ParameterRecord]], network: _Network
+) -> Iterator[tuple[str, list[ParameterRecord]]]:
+    """Yield places, with many that differ in numbers alone as one: `encoder.*.bias`.
+
+    Only where that pattern fits nothing else among the parameters and the modules that hold them.
+    """
+    alike: dict[str, list[str]] = {}
+    for place in places:
+        alike.setdefault(numberless(place), []).append(place)
+    names = [p.name for p in network.measured.parameters]
+    known = {n for name in names for n in (name, *_around(name)) if not isinstance(n, Pseudo)}
+    for pattern, members in alike.items():
+        if len(members) > FEW and {*matching([pattern], known, "the model")} == {*members}:
+            yield pattern, [record for place in members for record in places[place]]
+        else:
+            yield from ((place, places[place]) for place in members)
+
+
+def numberless(place: str) -> str:
+    """A place with a star for each step that is a number; what is no path stays as it is."""
+    if isinstance(place, Pseudo):
+        return place
+    return ".".join("*" if step.isdigit() else step for step in place.split("."))
 
 
 def _held(network: _Network) -> Iterator[Lock]:
@@ -352,10 +392,12 @@ def _unreached(network: _Network) -> Iterator[Lock]:
     for name in called:
         if called.isdisjoint(network.downstream(name)):
             behind = tuple(n for n in network.layers if n in called & network.upstream(name))
+            cut = network.layers[name].cut
             cause = (
+                f"it is called, but its output is cut off from the loss by {cut}" if cut else
                 "it is called, but nothing of its output reaches the loss: not used there, or cut "
                 "off (detach, no_grad, argmax)"
-            )
+            )  # fmt: skip
             records = [p for n in (name, *behind) for p in network.parameters[n] if p.trainable]
             evidence = f"{_count(records)} without gradient"
             yield lock("unreached", name, evidence, len(records), cause, backward=behind)
@@ -510,14 +552,39 @@ def _zeroed(network: _Network) -> Iterator[Lock]:
 def _zero(
     network: _Network, place: str, records: list[ParameterRecord], behind: tuple[str, ...] = ()
 ) -> Lock:
-    pull = total(p.gradient for p in records if p.trainable)
-    opens = (
-        f"by itself, at the next step: a gradient of norm {pull:.3g} reaches it" if pull
-        else "never: no gradient reaches it"
-    )  # fmt: skip
     evidence = f"norm of {_count(records)} is 0"
+    opens = "never: no gradient reaches it"
     layers = _layers(records)
     return lock("zeroed", place, evidence, 0.0, opens=opens, backward=behind, layers=layers)
+
+
+def _opening_by_themselves(network: _Network, roots: list[Lock]) -> set[str]:
+    """The places of zeros that are no lock: training opens them, one step after the other.
+
+    A gradient reaches them, as it does a fresh low-rank adapter or a zero-initialised last layer;
+    or it is such zeros alone that keep it from them, and their inputs vary.
+    """
+    zeroed = [root for root in roots if root.kind == "zeroed"]
+    opening = {root.place for root in zeroed if _pulled(network, root)}
+    blockers = _blockers(network, roots)
+    while True:
+        more = {
+            root.place
+            for root in zeroed
+            if root.place in network.layers and not network.starved(root.place)
+            and any(p.trainable for p in network.weights(root.place))
+            and (nearest := _nearest(network, root.place, blockers)) and nearest <= opening
+        }  # fmt: skip
+        if more <= opening:
+            return opening
+        opening |= more
+
+
+def _pulled(network: _Network, root: Lock) -> bool:
+    """Whether a gradient reaches all of the trainable zeros of a root."""
+    zero = [p for n in root.layers for p in network.weights(n) if not p.norm and p.trainable]
+    own = [p for p in zero if root.place in (p.layer, p.name)]
+    return bool(own) and all(p.gradient for p in own)
 
 
 # --- positions that have become the same
@@ -768,6 +835,8 @@ def _idle(network: _Network) -> Iterator[Lock]:
     causes = {
         "the optimizer does not hold it": [p for p in known if p.in_optimizer is False],
         "its learning rate is zero": [p for p in known if p.rate == 0],
+        "the optimizer's next step is exactly zero (a rate of zero, a warm-up that begins there, a "
+        "clip to norm zero)": [p for p in known if p.proposed == 0 and not p.locked],
         "its learning rate is far below that of the others": [
             p for p in known if p.rate and p.rate < network.epsilon * fastest
         ],
@@ -783,9 +852,21 @@ def _rounding(network: _Network) -> Iterator[Lock]:
     fading = set(_fading(network))
     for name in network.layers:
         held = [p for p in network.learning(name) if p.in_optimizer and p.rate != 0]
-        records = [p for p in held if p.dtype in HALF_PRECISION]
+        held = [p for p in held if p.proposed != 0]
+        records = [p for p in held if p.dtype in HALF_PRECISION] or held
         size = sum(p.size for p in records)
         stuck = sum(p.stuck * p.size for p in records) / max(size, 1)
-        if stuck >= MOSTLY and name not in fading:
+        bound = MOSTLY if any(p.dtype in HALF_PRECISION for p in records) else NEARLY_ALL
+        if stuck >= bound and name not in fading:
             evidence = f"{stuck:.1%} of {size:,} weights keep their bits in the next step"
             yield lock("rounding", name, evidence, stuck)
+        elif name not in fading:
+            yield from _rounding_alone(name, records)
+
+
+def _rounding_alone(layer: str, records: list[ParameterRecord]) -> Iterator[Lock]:
+    """Yield the tensors that stand still beside a larger one that moves: scales in bfloat16."""
+    for p in records:
+        if p.stuck >= NEARLY_ALL and p.dtype in HALF_PRECISION:
+            evidence = f"{p.stuck:.1%} of {p.size:,} weights keep their bits in the next step"
+            yield lock("rounding", p.name, evidence, p.stuck, layers=(layer,))

@@ -229,10 +229,12 @@ class Lock:
     """A reason why a part of the network does not learn, with the number that shows it.
 
     `place`: path of the module, or name of the parameter, where the lock has its origin; or one of
-    `INPUT`, `LOSS` and `MODEL`, which are no paths (`records.Pseudo`). `layers`: the layers that
-    lie there, none at the input and the loss. `value` is the number that `evidence` states in
-    words; `units` are the indices of the locked units, where the lock is one of units. `backward`
-    and `forward` are the layers and parameters that are locked only because of this one.
+    `INPUT`, `LOSS` and `MODEL`, which are no paths (`records.Pseudo`). Where many places that
+    differ in numbers alone are frozen, one lock sums them up, and a `*` stands for the numbers.
+    `layers`: the layers that lie there, none at the input and the loss. `value` is the number that
+    `evidence` states in words; `units` are the indices of the locked units, where the lock is one
+    of units. `backward` and `forward` are the layers and parameters that are locked only because of
+    this one.
     """
 
     kind: str

@@ -76,8 +76,11 @@ class ParameterRecord:
     `masked`: share of entries held at zero; `regrown`: share of those that a step moves.
     `held`: share of entries that a lock holds at another value (`paramlock.torch.hold`).
     `locked`: whether such a lock holds any of them, at zero or not.
+    `closed`: share of entries that have a gradient which a hook on the parameter sets to zero;
+    `slips`: share of those that a step moves.
     `stuck`: share of the entries with a gradient whose bits a step leaves as they were.
-    `fisher`: sum of its Fisher diagonal, where one was given.
+    `proposed`: norm of the step that the optimizer proposes, before the weights' precision rounds
+    it, where it is known. `fisher`: sum of its Fisher diagonal, where one was given.
     `picks`: how often one of its rows was looked up by an index that the network had computed, as
     in a codebook; `unpicked`: the rows that have no gradient then.
     `along`: cosine between a weight matrix and its gradient, without sign; `turn`: tangent of the
@@ -107,6 +110,9 @@ class ParameterRecord:
     unpicked: tuple[int, ...] = ()
     along: float | None = None
     turn: float | None = None
+    closed: float = 0.0
+    slips: float = 0.0
+    proposed: float | None = None
 
     @property
     def size(self) -> int:
@@ -164,6 +170,7 @@ class LayerRecord:
     rows: str = ""
     routed: bool = False
     spread: float | None = None
+    cut: str = ""  # the operation after it that ended the graph of derivatives, if one did
 
 
 @dataclass

@@ -16,8 +16,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
@@ -26,7 +28,13 @@ from paramlock.fisher.rules_in_torch import PART, RULES, Call, meter
 from paramlock.fisher.samples import labelled
 from paramlock.models.batches import arrays, explained, rows_of, samples_in
 from paramlock.models.batches import call as run
-from paramlock.models.in_torch import check_model, precision
+from paramlock.models.in_torch import (
+    bare_name,
+    check_model,
+    eagerly,
+    precision,
+    within_wrappers,
+)
 from paramlock.models.modes import evaluating
 
 
@@ -80,7 +88,8 @@ def _accumulate(totals: dict[Tensor, Tensor], parameter: Tensor, squares: Tensor
 
 def _parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     check_model(model)
-    return dict(model.named_parameters())
+    named = ((bare_name(name), p) for name, p in model.named_parameters())
+    return {name: p for name, p in named if p.is_floating_point()}
 
 
 @contextmanager
@@ -91,11 +100,27 @@ def _measurable(model: nn.Module, params: dict[str, nn.Parameter]) -> Iterator[N
     try:
         for parameter in frozen:
             parameter.requires_grad_(True)
-        with evaluating(model):
+        with evaluating(model), eagerly(), _without_reentry():
             yield
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)
+
+
+@contextmanager
+def _without_reentry() -> Iterator[None]:
+    """Let reentrant checkpoints keep what they would compute again.
+
+    They refuse `torch.autograd.grad`, and hide what is inside of them from the graph.
+    """
+
+    class Kept:
+        @staticmethod
+        def apply(function: Any, preserve: bool, *args: Any) -> Any:
+            return function(*args)
+
+    with mock.patch.object(torch.utils.checkpoint, "CheckpointFunction", Kept):
+        yield
 
 
 def _refuse_batch_statistics(model: nn.Module) -> None:
@@ -123,7 +148,7 @@ def _forward(model: nn.Module, inputs: Any) -> tuple[list[Call], Tensor]:
     hooks = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
     try:
         with explained(None, inputs):
-            outputs = run(model, inputs)
+            outputs = run(within_wrappers(model), inputs)
     finally:
         for hook in hooks:
             hook.remove()
@@ -215,7 +240,7 @@ def _sample_by_sample(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     totals = [torch.zeros_like(p, dtype=precision(p)) for p in parameters]
     for row in range(samples_in(inputs)):
-        outputs = run(model, rows_of(inputs, slice(row, row + 1)))
+        outputs = run(within_wrappers(model), rows_of(inputs, slice(row, row + 1)))
         for score in scores:
             found = torch.autograd.grad(
                 outputs,

@@ -36,6 +36,7 @@ class Moved(NamedTuple):
 
     `kind`: "parameter", "buffer" or "output". `distance`: norm of the change over the norm of
     what it was. `causes`: keys of `CAUSES`. `training`: layers in training mode that matter.
+    `ties`: other names of the same parameter.
     """
 
     name: str
@@ -45,11 +46,13 @@ class Moved(NamedTuple):
     distance: float
     causes: tuple[str, ...]
     training: tuple[str, ...] = ()
+    ties: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         name = self.name or "of the whole model"
         far = f"by {self.distance:.3g}" if math.isfinite(self.distance) else "away from zero"
         layers = f" (in training mode: {', '.join(self.training)})" if self.training else ""
+        name += f" (the same tensor as {', '.join(self.ties)})" if self.ties else ""
         return f"{self.kind} {name}: {self.entries} of {self.size} entries, {far}{layers}"
 
 

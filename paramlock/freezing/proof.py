@@ -18,7 +18,12 @@ SHOWN = 8  # lines for one cause
 
 
 def assert_frozen(
-    model: Any, names: str | Iterable[str], step: Callable[..., Any], steps: int = 5
+    model: Any,
+    names: str | Iterable[str],
+    step: Callable[..., Any],
+    steps: int = 5,
+    *,
+    except_: str | Iterable[str] = (),
 ) -> None:
     """Take training steps and raise `AssertionError` if anything in the named parts moved.
 
@@ -26,6 +31,7 @@ def assert_frozen(
 
         paramlock.torch.freeze(model, "encoder")
         paramlock.assert_frozen(model, ["encoder"], lambda: train_step(model, next(batches)))
+        paramlock.assert_frozen(adapted, "", train, except_="**.lora_*")    # all but the adapters
 
     The steps are real, so the rest of the model learns by them. The parameters and buffers below
     the names are compared bit by bit. In torch, each module must also give the output of its first
@@ -40,6 +46,8 @@ def assert_frozen(
         step: does all that one round of training does, `model.train()` included. For dicts it
             takes them and returns them changed; else it takes nothing and trains `model`.
         steps: how often. With fewer than two, momentum may go unseen.
+        except_: paths or globs below the names that may move. Modules that hold such a part are
+            not called again: their output is meant to change.
 
     Raises:
         AssertionError: something moved. The message names it, how far, and the likely cause.
@@ -49,7 +57,8 @@ def assert_frozen(
     patterns = [names] if isinstance(names, str) else list(names)
     if steps < 1:
         raise ValueError(f"steps is {steps}: without a step nothing is proved")
-    moved = _prover(model)(model, patterns, step, steps)
+    others = [except_] if isinstance(except_, str) else list(except_)
+    moved = _prover(model)(model, patterns, step, steps, others)
     if moved:
         raise AssertionError(_message(moved, steps))
 

@@ -6,7 +6,7 @@ returns, hold afterwards. The output of a frozen part is a pure function of thos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -27,18 +27,25 @@ class _Array(NamedTuple):
     statistic: bool
 
 
-def moved(model: Any, patterns: list[str], step: Callable[..., Any], steps: int) -> list[Moved]:
+def moved(
+    model: Any,
+    patterns: list[str],
+    step: Callable[..., Any],
+    steps: int,
+    may_move: Sequence[str] = (),
+) -> list[Moved]:
     """Take the steps and return what moved; see `assert_frozen`."""
     before = _arrays(model)
-    inside = leaves_below(patterns, before, "the model")
+    free = set(leaves_below(may_move, before, "the model")) if may_move else set()
+    inside = [name for name in leaves_below(patterns, before, "the model") if name not in free]
     for _ in range(steps):
         model = _stepped(model, step)
     after = _arrays(model)
     found = [_change(name, before[name], after.get(name)) for name in inside]
     if not any(found):
-        others = [name for name, array in before.items() if array.parameter and name not in inside]
-        changed = any(_change(name, before[name], after.get(name)) for name in others)
-        require_training(changed, len(others), steps)
+        rest = [name for name, array in before.items() if array.parameter and name not in inside]
+        changed = any(_change(name, before[name], after.get(name)) for name in rest)
+        require_training(changed, len(rest), steps)
     return [change for change in found if change]
 
 

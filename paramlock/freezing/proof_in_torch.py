@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from torch.optim.optimizer import (
 from paramlock.freezing.in_torch import parts_of, places_in
 from paramlock.freezing.moved import Moved, require_training
 from paramlock.models.batches import arrays
-from paramlock.models.in_torch import norm, same_bits
+from paramlock.models.in_torch import norm, refuse_shards, same_bits, unsaved
 from paramlock.models.modes import evaluating
 from paramlock.models.numbers import ratio
 
@@ -27,27 +27,48 @@ ROUNDING = 100  # in units of the last place: what two kernels for one function 
 
 
 def moved(
-    model: nn.Module, patterns: list[str], step: Callable[[], Any], steps: int
+    model: nn.Module,
+    patterns: list[str],
+    step: Callable[[], Any],
+    steps: int,
+    may_move: Sequence[str] = (),
 ) -> list[Moved]:
     """Take the steps and return what moved; see `assert_frozen`."""
+    refuse_shards(model)
     places = places_in(model, patterns)
-    kept = {name: tensor.detach().clone() for name, (tensor, _) in _tensors(places).items()}
-    inside = {id(tensor) for tensor, _ in _tensors(places).values()}
+    free = _all_below(places_in(model, may_move)) if may_move else set()
+    tensors = {n: both for n, both in _tensors(places).items() if id(both[0]) not in free}
+    kept = {name: tensor.detach().clone() for name, (tensor, _) in tensors.items()}
+    inside = {id(tensor) for tensor, _ in tensors.values()}
     others = [p for p in model.parameters() if p.requires_grad and id(p) not in inside]
     copies = [p.detach().clone() for p in others]
     copied = any(isinstance(module, nn.DataParallel) for module in model.modules())
-    with _Witness(places, kept, replay=not copied) as witness:
+    with _Witness(places, tensors, kept, free, replay=not copied) as witness:
         for number in range(steps):
             witness.last = number == steps - 1
             step()
     parts = dict(parts_of(model))  # looked up again: a place may hold something else by now
     now = _tensors({path: parts[path] for path in places if path in parts})
-    found = list(_moved_tensors(kept, now, witness))
+    found = [_with_ties(change, model) for change in _moved_tensors(kept, now, witness)]
     found += witness.outputs(found)
     if not found:
         changed = any(not same_bits(p, copy) for p, copy in zip(others, copies, strict=True))
         require_training(changed, len(others), steps)
     return found
+
+
+def _all_below(places: Mapping[str, Any]) -> set[int]:
+    """The modules, parameters and buffers at and below the places, by identity."""
+    below = [part for path, place in places.items() for _, part in _modules(place, path)]
+    return {*map(id, below), *(id(tensor) for tensor, _ in _tensors(places).values())}
+
+
+def _with_ties(change: Moved, model: nn.Module) -> Moved:
+    """Say under which other names a parameter that moved can be reached as well."""
+    parts = dict(parts_of(model))
+    own = parts.get(change.name)
+    others = [path for path, part in parts.items() if part is own and path != change.name]
+    return change._replace(ties=tuple(others) if own is not None else ())
 
 
 def _tensors(places: Mapping[str, Any]) -> dict[str, tuple[Tensor, nn.Module | None]]:
@@ -101,13 +122,23 @@ def _distance(old: Tensor, new: Tensor) -> float:
 class _Witness:
     """Looks on while steps are taken: around each step of any optimizer, and at the first calls."""
 
-    def __init__(self, places: Mapping[str, Any], kept: Mapping[str, Tensor], replay: bool) -> None:
-        tensors = _tensors(places).items()
-        self._latest = {t: kept[name] for name, (t, owner) in tensors if owner is None}
+    def __init__(
+        self,
+        places: Mapping[str, Any],
+        tensors: Mapping[str, tuple[Tensor, nn.Module | None]],
+        kept: Mapping[str, Tensor],
+        free: set[int],
+        replay: bool,
+    ) -> None:
+        self._latest = {t: kept[name] for name, (t, owner) in tensors.items() if owner is None}
         self._causes: dict[Tensor, set[str]] = {p: set() for p in self._latest}
         self._under_way: list[dict[Tensor, set[str]]] = []  # a step may call another's
         named = (part for path, place in places.items() for part in _modules(place, path))
-        modules = {module: name for name, module in named if replay}
+        modules = {
+            module: name
+            for name, module in named
+            if replay and free.isdisjoint(_all_below({name: module}))
+        }
         self._replays = [_Replay(module, name, self) for module, name in modules.items()]
         self.depth = 0  # calls of frozen modules under way, one within the other
         self.last = False
@@ -229,7 +260,7 @@ class _Replay:
         """Call the module once more; statistics that it writes go to copies."""
         args, kwargs = (_copy(part) for part in self._inputs or ())
         buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), unsaved():
             output = torch.func.functional_call(self.module, buffers, args, kwargs)
         return [tensor.detach() for tensor in arrays(output)]
 

@@ -27,6 +27,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.weak import WeakIdKeyDictionary
 
+from paramlock.models.in_torch import refuse_shards
 from paramlock.pictures import tables
 
 
@@ -110,6 +111,7 @@ class Hold:
     """Entries of a model that are held; made by `hold` and `prune`."""
 
     def __init__(self, model: nn.Module, held: Mapping[str, Tensor], at_zero: bool) -> None:
+        refuse_shards(model)
         self.model, self.at_zero = model, at_zero
         self._entries: dict[str, _Entries] = {}
         self._on_load: dict[str, Any] = {}  # by owner of parameters: it may be loaded alone

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from paramlock.holding.choosing import choose_entries, choose_to_prune
 from paramlock.holding.in_torch import Hold, hold
+from paramlock.models.in_torch import refuse_shards
 
 
 def prune(
@@ -53,6 +54,7 @@ def prune(
     Raises:
         ValueError: as `choose_entries`; a sparsity below what `lock` holds already.
     """
+    refuse_shards(model)
     first = lock.held if lock else None
     held = choose_to_prune(model, sparsity, by=by, scope=scope, names=names, seed=seed, first=first)
     if lock is None:

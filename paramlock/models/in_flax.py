@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import DictKey, SequenceKey, tree_leaves_with_path
+from jax.tree_util import DictKey, GetAttrKey, SequenceKey, tree_leaves_with_path
 
 from paramlock.models.batches import call
 from paramlock.models.names import by_name, is_variables, joined
+
+BOXES = {"value", "raw_value"}  # attributes that hold a leaf and are no part of its name
 
 
 def wide(array: jax.Array) -> jax.Array:
@@ -51,12 +54,29 @@ def pure_model(model: Any, params: Any) -> Model:
     def apply(weights: Any, rest: Any, inputs: Any) -> tuple[Any, Any]:
         everything = {"params": weights, **rest}
         if not module:
-            return call(functools.partial(model, everything), inputs), {}
+            given = everything if variables is params else weights
+            return call(functools.partial(model, given), inputs), {}
         run = functools.partial(model.apply, everything, mutable=list(rest))
-        result = call(run, inputs)
+        with _hint_at_generators():
+            result = call(run, inputs)
         return result[0], result[1].get("batch_stats", {})
 
     return Model(apply, variables["params"], state, state.get("batch_stats", {}), "linen", {})
+
+
+@contextlib.contextmanager
+def _hint_at_generators() -> Iterator[None]:
+    """Say what to do for a linen module that draws random numbers."""
+    from flax.errors import InvalidRngError
+
+    try:
+        yield
+    except InvalidRngError as error:
+        raise ValueError(
+            "the module draws random numbers (dropout?) and was given no generator: pass an apply "
+            "function that gives it one in its place, such as lambda variables, x: model.apply("
+            'variables, x, rngs={"dropout": key}), or switch them off (deterministic=True)'
+        ) from error
 
 
 def _pure_nnx(model: Any) -> Model:
@@ -100,9 +120,17 @@ def leaves_by_name(tree: Any) -> dict[str, Any]:
 
 
 def keys_of(path: Any) -> tuple[Any, ...]:
-    """The keys and indices on a path of JAX's; attributes of containers are no part of a name."""
-    steps = (step for step in path if isinstance(step, (DictKey, SequenceKey)))
-    return tuple(step.key if isinstance(step, DictKey) else step.idx for step in steps)
+    """The keys, indices and attributes on a path of JAX's, without what only holds a leaf."""
+    return tuple(key for step in path for key in _keys(step))
+
+
+def _keys(step: Any) -> list[Any]:
+    """What a step of a path adds to a name: one key, or nothing."""
+    if isinstance(step, DictKey):
+        return [step.key]
+    if isinstance(step, SequenceKey):
+        return [step.idx]
+    return [step.name] if isinstance(step, GetAttrKey) and step.name not in BOXES else []
 
 
 def layer_of(name: str) -> str:

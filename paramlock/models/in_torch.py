@@ -6,7 +6,8 @@ import contextlib
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,32 +30,124 @@ def precision(tensor: Tensor) -> torch.dtype:
 
 
 def check_model(model: nn.Module) -> None:
-    """Raise `ValueError` for parameters that can have no gradient."""
+    """Raise `ValueError` for parameters that cannot be measured.
+
+    Whole numbers are let pass: torch never trains them, so they are frozen.
+    """
     if not any(True for _ in model.parameters()):
         raise ValueError(
             f"{type(model).__name__} has no parameters, so nothing in it can be locked: pass the "
             "model that is trained"
         )
+    refuse_shards(model)
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             problem, way_out = "not initialised yet", "run one batch through the model first"
         elif parameter.is_meta:
             problem = "on the meta device and has no values"
             way_out = "create the model on a real device (model.to_empty, then load its weights)"
-        elif not parameter.is_floating_point():
-            problem = f"of type {parameter.dtype}, which has no gradient"
-            way_out = "take the model before it is quantised"
+        elif parameter.is_complex():
+            problem = "made of complex numbers, which are not supported"
+            way_out = "keep torch.view_as_real of it as the parameter"
         else:
             continue
         raise ValueError(f"parameter {name!r} is {problem}: {way_out}")
+
+
+def refuse_shards(model: nn.Module) -> None:
+    """Raise `ValueError` where parameters are spread over processes, each of which holds a part."""
+    distributed: Any = sys.modules.get("torch.distributed.tensor")
+    for name, parameter in model.named_parameters() if distributed else ():
+        if isinstance(parameter, distributed.DTensor):
+            raise ValueError(
+                f"parameter {name!r} is sharded over processes (FSDP2), and sharded parameters are "
+                "not supported: take the model before fully_shard, or load its full state into an "
+                "unsharded model"
+            )
+
+
+def unsaved() -> contextlib.AbstractContextManager[Any]:
+    """Keep what is saved for derivatives from whoever counts it, as checkpointing does."""
+    return torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is)
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+# --- compiled code, and what else is wrapped around a model
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether `torch.compile` is wrapped around a module."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    return dynamo is not None and isinstance(module, dynamo.OptimizedModule)
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Run compiled code as it is written, so that it can be looked into and nothing compiles."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def within_wrappers(model: nn.Module) -> nn.Module:
+    """The module to call in place of one that compiles, or that speaks to other processes."""
+    while True:
+        if is_compiled(model):
+            model = model._orig_mod  # type: ignore[assignment]
+        elif isinstance(model, nn.parallel.DistributedDataParallel):
+            model = model.module
+        else:
+            return model
+
+
+def bare_name(name: str) -> str:
+    """A name without the steps that `torch.compile` puts into it; the model takes it as well."""
+    return ".".join(step for step in name.split(".") if step != "_orig_mod")
+
+
+def modules_by_name(model: nn.Module) -> dict[str, nn.Module]:
+    """{path: module}; where one is compiled, what was compiled."""
+    return {bare_name(name): module for name, module in model.named_modules()}
+
+
+def optimizers_in(given: Any) -> list[torch.optim.Optimizer]:
+    """The torch optimizers in one or a list of them; what others wrapped around is taken off.
+
+    Raises:
+        ValueError: something that is no optimizer of torch, and wraps none.
+    """
+    found = [_unwrapped(o) for o in (given if isinstance(given, (list, tuple)) else [given])]
+    for optimizer in found or [given]:
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise ValueError(
+                f"optimizer is {type(optimizer).__name__}: pass the torch.optim.Optimizer that "
+                "trains, or a list of them"
+            )
+    return found
+
+
+def _unwrapped(optimizer: Any) -> Any:
+    """A wrapper's optimizer where the wrapper only looks like one, as accelerate's does."""
+    inner = getattr(optimizer, "optimizer", None)
+    stands_alone = hasattr(optimizer, "_optimizer_step_pre_hooks")
+    wrapped = isinstance(inner, torch.optim.Optimizer) and not stands_alone
+    return _unwrapped(inner) if wrapped else optimizer
 
 
 # --- what must not change
 
 
 @contextlib.contextmanager
-def undisturbed(model: nn.Module, data: Any = None) -> Iterator[None]:
-    """Put parameters, buffers, modes and random generators back, whatever happens inside."""
+def undisturbed(model: nn.Module, data: Any = None) -> Iterator[Callable[[], list[Tensor]]]:
+    """Put parameters, buffers, modes and random generators back, whatever happens inside.
+
+    Yields what tells which of the tensors have changed so far.
+    """
     tables = [(m, dict(m._parameters), dict(m._buffers)) for m in model.modules()]
     kept = [t for _, p, b in tables for t in (*p.values(), *b.values()) if t is not None]
     values = [tensor.detach().clone() for tensor in kept]
@@ -63,7 +156,7 @@ def undisturbed(model: nn.Module, data: Any = None) -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(), modes_kept(model):
-            yield
+            yield lambda: [t for t, v in zip(kept, values, strict=True) if not _same_bits(t, v)]
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
@@ -112,6 +205,8 @@ def norm(tensor: Tensor | None) -> float | None:
         return None
     if not tensor.numel():
         return 0.0
+    if not tensor.is_floating_point() and not tensor.is_complex():
+        tensor = tensor.double()  # -128 has no absolute value among whole numbers of 8 bits
     largest = float(tensor.detach().abs().max())
     if not largest or not math.isfinite(largest):
         return largest
@@ -130,7 +225,7 @@ def parameter_names(model: nn.Module) -> dict[nn.Parameter, tuple[str, ...]]:
     """Each parameter once, with all its names."""
     names: dict[nn.Parameter, tuple[str, ...]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        names[parameter] = (*names.get(parameter, ()), name)
+        names[parameter] = (*names.get(parameter, ()), bare_name(name))
     return names
 
 

@@ -26,7 +26,7 @@ def _within(name: str, place: str) -> bool:
     return place in (MODEL, name) or name.startswith(f"{place}.")
 
 
-def _parameters(lock: Lock, seen: Measurement) -> list[ParameterRecord]:
+def parameters_of(lock: Lock, seen: Measurement) -> list[ParameterRecord]:
     """The parameter at a lock's place, or all those of its layers."""
     named = [p for p in seen.parameters if p.name == lock.place]
     return named or [p for p in seen.parameters if p.layer in lock.layers]
@@ -38,7 +38,9 @@ def _quoted(names: Iterable[str]) -> str:
 
 def _patterns(lock: Lock, seen: Measurement) -> str:
     """The lock's place, or its parameters one by one where others lie there too."""
-    own = _parameters(lock, seen)
+    own = parameters_of(lock, seen)
+    if "*" in lock.place:  # many places, of which none is anything else
+        return _quoted([lock.place])
     below = [p for p in seen.parameters if _within(p.name, lock.place)]
     return _quoted([lock.place] if len(below) == len(own) else [p.name for p in own])
 
@@ -63,7 +65,7 @@ def _unfreeze(lock: Lock, seen: Measurement) -> str:
 
 def _stop_leak(lock: Lock, seen: Measurement) -> str:
     """Freeze; zeros that grow again are held instead."""
-    pruned = [p.name for p in _parameters(lock, seen) if p.regrown]
+    pruned = [p.name for p in parameters_of(lock, seen) if p.regrown]
     zeros = ", ".join(f"{n}: model.get_parameter({n}) == 0" for n in map(json.dumps, pruned))
     if zeros:
         return f"paramlock.torch.hold(model, {{{zeros}}}, at_zero=True)"
@@ -82,7 +84,7 @@ def _set_mode(lock: Lock, seen: Measurement) -> str:
 
 def _give_rate(lock: Lock, seen: Measurement) -> str:
     """Hand the parameters over, or give them the largest rate of the others."""
-    own = _parameters(lock, seen)
+    own = parameters_of(lock, seen)
     fastest = max((p.rate or 0.0 for p in seen.parameters), default=0.0)
     if all(p.in_optimizer is False for p in own):
         return _unfreeze(lock, seen)
@@ -92,7 +94,7 @@ def _give_rate(lock: Lock, seen: Measurement) -> str:
 
 def _take_masks_off(lock: Lock, seen: Measurement) -> str:
     """Undo the library's own lock, or remove the masks of `torch.nn.utils.prune`."""
-    masked = [p for p in _parameters(lock, seen) if p.masked]
+    masked = [p for p in parameters_of(lock, seen) if p.masked]
     if masked and all(p.locked for p in masked):
         return "lock.undo()"
     names = [p.name.rpartition(".") for p in masked if p.name.endswith("_orig")]
@@ -105,7 +107,7 @@ def _take_masks_off(lock: Lock, seen: Measurement) -> str:
 
 def _give_back(lock: Lock, seen: Measurement) -> str:
     """Open the masks first: under those of `torch.nn.utils.prune` the weights have stayed."""
-    masked = [p.name for p in _parameters(lock, seen) if p.masked and p.name.endswith("_orig")]
+    masked = [p.name for p in parameters_of(lock, seen) if p.masked and p.name.endswith("_orig")]
     masks = [json.dumps(f"{name.removesuffix('_orig')}_mask") for name in masked]
     opened = [f"model.get_buffer({mask}).fill_(1)" for mask in masks]
     return "; ".join(filter(None, [*opened, _take_masks_off(lock, seen)]))

@@ -22,7 +22,7 @@ from paramlock.certifying.locks import Lock
 from paramlock.certifying.records import Measurement, place_name
 from paramlock.models.numbers import plain
 from paramlock.pictures import tables
-from paramlock.unlocking.keys import KEYS
+from paramlock.unlocking.keys import KEYS, parameters_of
 from paramlock.unlocking.measured import DYING, DYING_BY, PLANTED, PLANTED_BY
 
 WON_BACK = 0.9  # share of the accuracy lost that a key has to win back
@@ -91,7 +91,8 @@ class Remedy:
     `call` is a line of code that runs where `model`, `certificate` and so on are called as in
     `keys`; it is empty where no function can open the lock as it is. `by_hand` says what does then;
     where both are empty, the data, the model, the loss or the precision have to change, and the
-    remedy is not `curative`. `prevents` is what would have kept the lock from closing. `trials`
+    remedy is not `curative`. `shared`: other names of the parameters that it would change, such as
+    that of a tied head. `prevents` is what would have kept the lock from closing. `trials`
     say what was measured in locks of this kind: what opened them and what did not; none where
     nothing was measured.
     """
@@ -101,6 +102,7 @@ class Remedy:
     by_hand: str
     prevents: str
     trials: tuple[Trial, ...]
+    shared: tuple[str, ...] = ()
 
     @property
     def curative(self) -> bool:
@@ -126,6 +128,9 @@ class Remedy:
             "key": self.key,
             "call": self.call,
             "by hand": self.by_hand,
+            "shared": f"{', '.join(self.shared)}: the same tensor, so it changes too"
+            if self.shared
+            else "",
             "prevents": self.prevents,
         }
         measured = [("measured", str(trial)) for trial in self.trials]
@@ -178,4 +183,6 @@ def _remedy(lock: Lock, seen: Measurement) -> Remedy:
     key = KEYS[lock.kind]
     call = key.code(lock, seen)
     by_hand = "" if call else key.words(lock, seen)
-    return Remedy(lock, call, by_hand, key.prevents, tuple(TRIALS[name] for name in key.trials))
+    shared = [alias for record in parameters_of(lock, seen) for alias in record.aliases]
+    trials = tuple(TRIALS[name] for name in key.trials)
+    return Remedy(lock, call, by_hand, key.prevents, trials, tuple(shared))

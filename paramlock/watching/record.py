@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from paramlock.models.numbers import ratio, total
 
+FEW = 3  # layers that a line names
 QUANTITIES = ("gradient", "update", "dead", "saturated")
 
 
@@ -23,11 +24,16 @@ class LayerState:
 
 @dataclass
 class Record:
-    """All layers at one step; `finite`: whether every gradient and parameter was."""
+    """All layers at one step; `finite`: whether every gradient and parameter was.
+
+    `unseen`: layers with a gradient whose call was not seen, so that what follows them is known
+    to be neither dead nor alive: compiled code, or a call outside of any module's.
+    """
 
     step: int
     finite: bool
     layers: dict[str, LayerState] = field(default_factory=dict)
+    unseen: list[str] = field(default_factory=list)
 
 
 def layers_in(history: Iterable[Record]) -> list[str]:
@@ -88,9 +94,26 @@ def line(record: Record) -> str:
     if not record.finite:
         return f"step {record.step}: values that are not finite"
     name, state = _weakest(record)
-    dead = max((s.dead or 0.0 for s in record.layers.values()), default=0.0)
-    flat = max((s.saturated or 0.0 for s in record.layers.values()), default=0.0)
-    return (
-        f"step {record.step}: least update {state.update or 0.0:.3g} at {name or 'the model'}, "
-        f"dead up to {dead:.0%}, saturated up to {flat:.0%}"
-    )
+    parts = [f"least update {state.update or 0.0:.3g} at {name or 'the model'}"]
+    parts += [_most(record, "dead"), _most(record, "saturated")] if _sites(record) else []
+    parts += [] if _sites(record) else ["no activation was seen"]
+    return f"step {record.step}: {', '.join(parts)}{_unseen(record)}"
+
+
+def _sites(record: Record) -> bool:
+    """Whether any activation was seen."""
+    return any(state.dead is not None for state in record.layers.values())
+
+
+def _most(record: Record, quantity: str) -> str:
+    shares = (getattr(state, quantity) or 0.0 for state in record.layers.values())
+    return f"{quantity} up to {max(shares, default=0.0):.0%}"
+
+
+def _unseen(record: Record) -> str:
+    """Name the layers that were not seen, the first of many."""
+    if not record.unseen:
+        return ""
+    names = [name or "the model's own parameters" for name in record.unseen[:FEW]]
+    more = len(record.unseen) - len(names)
+    return f"; not seen: {', '.join(names)}{f' and {more} more' if more else ''}"

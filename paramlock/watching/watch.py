@@ -54,6 +54,7 @@ class Watch:
         self._eye: Any = None
         self._going = False
         self._in_program = False  # a compiled program reports to this watch
+        self._passes = 0  # of the model since its last step, where the watch has ended
 
     def __enter__(self) -> Watch:
         return self.start()
@@ -95,6 +96,7 @@ class Watch:
         """
         if self._eye is not None:
             self._eye.close()
+            self._passes = self._eye.passes
             self._eye = None
         if self._in_program:
             from paramlock.watching import in_flax as flax_watch
@@ -186,7 +188,15 @@ class Watch:
         return picture(self.history)
 
     def __repr__(self) -> str:
-        return line(self.history[-1]) if self.history else "watch: no step recorded yet"
+        if self.history:
+            return line(self.history[-1])
+        passes = self._eye.passes if self._eye else self._passes
+        if passes > 1:
+            return (
+                f"watch: {passes} passes and no step: step() is not called, or each was skipped, "
+                "as a GradScaler does where gradients are not finite"
+            )
+        return "watch: no step recorded yet"
 
     def _repr_html_(self) -> str | None:
         return self.plot()._repr_html_() if self.history else None
@@ -207,7 +217,7 @@ def watch(
     interval: float = 1.0,
     on_record: Listener | Iterable[Listener] = (),
 ) -> Watch:
-    """A watch over the training of a torch `model` by `optimizer`, or of a JAX loop.
+    """A watch over the training of a torch `model` by `optimizer`, or a list, or of a JAX loop.
 
     ::
 
@@ -221,7 +231,8 @@ def watch(
                 seen.note(params, gradients, updates)
                 params = optax.apply_updates(params, updates)
 
-    `every`: steps of the optimizer between two looks. `delta`: absolute derivative below
+    `every`: steps of the optimizer between two looks; of several, rounds in which each steps once
+    at most. `delta`: absolute derivative below
     which an entry counts as saturated. `replay`: look into fused calls as well, at the gates of
     an LSTM or GRU and the rows of attention, by computing them again, so that a look costs up to
     two steps more. `live`: show a figure (notebook) or a line (terminal), at most once in
@@ -280,7 +291,7 @@ def _callback_class(base: type) -> Callable[[Watch], Any]:
             self.watch = seen
 
         def on_train_start(self, trainer: Any, module: Any) -> None:
-            self.watch._model, self.watch._optimizer = module, trainer.optimizers[0]
+            self.watch._model, self.watch._optimizer = module, list(trainer.optimizers)
             self.watch.start()
 
         def on_train_end(self, trainer: Any, module: Any) -> None:

@@ -585,14 +585,22 @@ def held_at_their_values():
 # --- zeros and constants
 
 
-@sick({"6": "zeroed"}, backward=("0", "2", "4"))
+@sick({"4": "zeroed", "6": "zeroed"}, backward=("0", "2"), forward=("6",))
+def zeros_on_both_sides_of_a_product():
+    model = mlp()
+    for tensor in (*model[4].parameters(), model[6].weight):
+        fill(tensor, 0.0)
+    return Patient(model, vectors())
+
+
+@healthy
 def zero_head():
     model = mlp()
     fill(model[6].weight, 0.0)
     return Patient(model, vectors())
 
 
-@sick({"up": "zeroed"}, backward=("down",))
+@healthy
 def adapter_at_its_start():
     model = Adapter()
     fill(model.up.weight, 0.0)

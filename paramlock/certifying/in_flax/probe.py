@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
+from jax.interpreters.partial_eval import dce_jaxpr
 
 from paramlock.certifying.in_flax.observer import Observer
 from paramlock.certifying.records import (
@@ -39,6 +40,9 @@ from paramlock.models.in_flax import (
     shape_of,
 )
 from paramlock.models.numbers import ratio, total
+
+MOST_ADDED = 4096  # batches that one step may add up
+UPHILL = 0.999  # cosine of an update and its gradient from which on it is the gradient
 
 
 def measure(
@@ -203,15 +207,21 @@ def _masked(name: str, values: Any, gradient: Any) -> float:
 def _measure_update(
     result: Measurement, model: Any, optimizer: Any, params: Any, gradients: list[Any]
 ) -> None:
-    """Take the optimizer's next step on copies; what it never moves counts as frozen."""
+    """Take the optimizer's next step on copies.
+
+    Frozen is what it has no update for, or one that its gradient has no part in. A zero that the
+    gradient has a part in is another thing: a rate of zero, or a clip.
+    """
     result.optimizer = "optax"
     old = jax.tree.leaves(params)
     filled = [
         jnp.zeros_like(p) if g is None else jnp.asarray(g, p.dtype)
         for p, g in zip(old, gradients, strict=True)
     ]
-    new = _stepped(model, optimizer, params, jax.tree.unflatten(jax.tree.structure(params), filled))
+    whole = jax.tree.unflatten(jax.tree.structure(params), filled)
+    new, proposed, heeds = _stepped(model, optimizer, params, whole)
     locked = held_in(optimizer.opt_state if hasattr(optimizer, "opt_state") else optimizer[1])
+    uphill: list[str] = []
     for record, before, gradient in zip(result.parameters, old, gradients, strict=True):
         after = new.get(record.name)
         held = locked.get(record.name)
@@ -225,7 +235,26 @@ def _measure_update(
             record.trainable = False
             record.update = 0.0
         else:
+            record.proposed = norm(np.asarray(proposed[record.name], np.float64))
             _compare(record, np.asarray(before), np.asarray(after), gradient)
+            uphill += [record.name] if _climbs(proposed[record.name], gradient) else []
+            if gradient is not None and gradient.any() and not record.proposed:
+                record.trainable = heeds(record.name)
+
+    if uphill:
+        result.notes.append(
+            f"the update of {', '.join(uphill)} is the gradient itself, so training climbs: "
+            "optax.masked leaves alone what it masks; use optax.partition with set_to_zero"
+        )
+
+
+def _climbs(update: Any, gradient: Any) -> bool:
+    """Whether an update points along the gradient."""
+    if gradient is None or not gradient.any():
+        return False
+    step, pull = (np.asarray(t, np.float64).ravel() for t in (update, gradient))
+    size = float(np.linalg.norm(step) * np.linalg.norm(pull))
+    return float(step @ pull) > UPHILL * size > 0
 
 
 def _compare(record: ParameterRecord, old: Any, new: Any, gradient: Any) -> None:
@@ -238,8 +267,6 @@ def _compare(record: ParameterRecord, old: Any, new: Any, gradient: Any) -> None
     record.stuck = float((pulled & ~moved).sum()) / max(int(pulled.sum()), 1)
     if record.masked:
         record.regrown = float((moved & held).sum()) / max(int(held.sum()), 1)
-    if not record.update and pulled.any() and str(old.dtype) in ("float32", "float64"):
-        record.trainable = False
 
 
 def _directions(old: Any, new: Any, gradient: Any) -> tuple[float, float]:
@@ -262,8 +289,14 @@ def held_in(state: Any) -> dict[str, Any]:
     return {name: np.asarray(booleans) for part in held for name, booleans in part.items()}
 
 
-def _stepped(model: Any, optimizer: Any, params: Any, gradients: Any) -> dict[str, Any]:
-    """{name: parameter after the optimizer's next step}, for those that it holds."""
+def _stepped(
+    model: Any, optimizer: Any, params: Any, gradients: Any
+) -> tuple[dict[str, Any], dict[str, Any], Callable[[str], bool]]:
+    """The optimizer's next step, for those that it holds.
+
+    {name: parameter after it}, {name: update proposed}, and what says of a name whether its update
+    heeds its gradient. Where gradients are accumulated, it is the step that ends the accumulation.
+    """
     import optax
     from flax import nnx
 
@@ -281,12 +314,44 @@ def _stepped(model: Any, optimizer: Any, params: Any, gradients: Any) -> dict[st
             "an nnx.Optimizer"
         )
 
-    @jax.jit
     def step(gradients: Any, state: Any, params: Any) -> Any:
-        return optax.apply_updates(params, transformation.update(gradients, state, params)[0])
+        updates, after = transformation.update(gradients, state, params)
+        return updates, after, optax.apply_updates(params, updates)
 
-    moved = step(kept, state, own)
-    return leaves_by_name(moved)
+    take = jax.jit(step)
+    for _ in range(MOST_ADDED):
+        updates, after, moved = take(kept, state, own)
+        waits, state = _accumulates(state, after), after
+        if not waits:
+            break
+
+    def heeds(name: str) -> bool:
+        return _heeds(lambda given: step(given, state, own)[0], kept, name)
+
+    return leaves_by_name(moved), leaves_by_name(updates), heeds
+
+
+def _accumulates(before: Any, after: Any) -> bool:
+    """Whether a step of `optax.MultiSteps` only added to what it has gathered."""
+    import optax
+
+    def counts(state: Any) -> list[Any]:
+        def own(node: Any) -> bool:
+            return isinstance(node, optax.MultiStepsState)
+
+        return [int(s.gradient_step) for s in jax.tree.leaves(state, is_leaf=own) if own(s)]
+
+    counted = counts(before)
+    return bool(counted) and counted == counts(after)
+
+
+def _heeds(update: Callable[[Any], Any], gradients: Any, name: str) -> bool:
+    """Whether the update of a parameter is computed from its own gradient."""
+    names = list(leaves_by_name(gradients))
+    traced = jax.make_jaxpr(update)(gradients)
+    made = list(leaves_by_name(jax.eval_shape(update, gradients)))
+    _, used = dce_jaxpr(traced.jaxpr, [other == name for other in made])
+    return used[names.index(name)]
 
 
 # --- running statistics

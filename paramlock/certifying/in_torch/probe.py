@@ -1,8 +1,8 @@
 """Measure a torch model for its certificate, and leave it exactly as it was.
 
-`trace` sees the forward pass. Gradients are taken with `torch.autograd.grad`, which
-touches no `.grad`. The optimizer's next step is taken by a copy of the optimizer on copies of
-the parameters.
+`trace` sees the forward pass. `backward` takes gradients and touches no `.grad`. The next step of
+the optimizers is taken by copies of them on copies of the parameters. Compiled code runs as it is
+written.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from paramlock.certifying.in_torch.backward import (
+    beyond,
+    closed_by_hooks,
+    gradients_of,
+    twice_squashed,
+)
 from paramlock.certifying.in_torch.trace import Tracer
 from paramlock.certifying.records import Measurement, NormalisationRecord, ParameterRecord
 from paramlock.holding.in_torch import enforce_on, held_entries
@@ -23,9 +29,13 @@ from paramlock.models.batches import batches_of, explained, samples_in, some, sp
 from paramlock.models.in_torch import (
     check_model,
     count_nonfinite,
+    eagerly,
     layer_of,
+    modules_by_name,
     norm,
+    optimizers_in,
     parameter_names,
+    tensors_in,
     undisturbed,
 )
 from paramlock.models.numbers import ratio, total
@@ -38,46 +48,78 @@ def measure(
 ) -> Measurement:
     """All numbers for a certificate of `model`; see `paramlock.certificate`."""
     check_model(model)
-    if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
-        raise ValueError(
-            f"optimizer is {type(optimizer).__name__}: pass the torch.optim.Optimizer that trains"
-        )
+    optimizers = [] if optimizer is None else optimizers_in(optimizer)
     names = parameter_names(model)
-    with undisturbed(model, data):
+    with undisturbed(model, data) as changed, eagerly():
         before = {module: _statistics(module) for module in model.modules()}
         tracer = Tracer(model, delta)
         gradients, summary = _mean_gradients(tracer, model, data, loss, list(names))
         drift = {m: _drift(m, statistics) for m, statistics in before.items() if statistics}
-    records = [_parameter_record(p, *names[p], gradients[p]) for p in names]
+        written = [names[t][0] for t in changed() if isinstance(t, nn.Parameter) and t in names]
+        notes = [*_rewritten(written), *gradients.notes]
+    records = [_parameter_record(p, *names[p], gradients.means[p]) for p in names]
     tracer.note_calls(records)
-    _measure_picks(tracer, records, [gradients[p] for p in names])
+    _measure_picks(tracer, records, [gradients.means[p] for p in names])
     result = Measurement(
         "torch",
         records,
         tracer.layer_records({r.layer for r in records}),
         tracer.site_records(),
         _normalisations(model, drift),
+        notes=[*notes, *_strangers(gradients.strangers, optimizers)],
         unseen=list(tracer.unseen),
         **summary,
     )
     _measure_masks(model, records, list(names), gradients)
-    if optimizer is not None:
-        _measure_update(result, optimizer, list(names), gradients)
+    if optimizers:
+        _measure_update(result, optimizers, list(names), gradients)
     return result
 
 
 # --- one pass over the data
 
 
+class _Gradients:
+    """The gradient of the mean loss per sample, by parameter, and what goes with it.
+
+    `sparse`: parameters whose gradient came as rows. `closed`: the entries that have a gradient,
+    which a hook on the parameter sets to zero. `strangers`: leaves of the graph that get a gradient
+    and are no parameters of the model. `notes`: what else the graph shows.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.means: dict[nn.Parameter, Tensor | None] = dict.fromkeys(parameters)
+        self.sparse: set[nn.Parameter] = set()
+        self.closed: dict[nn.Parameter, Tensor] = {}
+        self.strangers: list[Tensor] = []
+        self.notes: list[str] = []
+
+    def add(self, parameter: nn.Parameter, gradient: Tensor | None, count: int) -> None:
+        """Add in float32 at least: sums of bfloat16 lose what is small."""
+        if gradient is None:
+            return
+        if gradient.is_sparse:
+            self.sparse.add(parameter)
+            gradient = gradient.to_dense()
+        part = gradient.detach().to(torch.promote_types(gradient.dtype, torch.float32)) * count
+        before = self.means[parameter]
+        self.means[parameter] = part if before is None else before + part
+
+    def divide(self, samples: int) -> None:
+        """Make means of sums."""
+        self.means = {p: None if s is None else s / samples for p, s in self.means.items()}
+
+
 def _mean_gradients(
     tracer: Tracer, model: nn.Module, data: Any, loss: Loss, parameters: list[nn.Parameter]
-) -> tuple[dict[nn.Parameter, Tensor | None], dict[str, Any]]:
-    """The gradient of the mean loss per sample over all batches, and a summary."""
-    sums: dict[nn.Parameter, Tensor | None] = dict.fromkeys(parameters)
+) -> tuple[_Gradients, dict[str, Any]]:
+    """The gradients over all batches, and a summary."""
+    found = _Gradients(parameters)
     wanted = [p for p in parameters if p.requires_grad]
     samples, batches, loss_sum, bad_inputs = 0, 0, 0.0, 0
     for batch in batches_of(data):
         inputs, targets = split(batch)
+        _refuse_nested(inputs)
         count = samples_in(inputs)
         if not count:
             continue
@@ -85,15 +127,19 @@ def _mean_gradients(
         with torch.enable_grad(), explained(batches, inputs):
             outputs = tracer.run(model, inputs)
             value = loss(outputs, targets)
-            gradients = _gradients(value, wanted)
-        if not batches:
-            tracer.note_functions(outputs)
+            _check_loss(value, wanted)
+            if not batches:
+                tracer.note_functions(outputs)
+                found.strangers = beyond(value, parameters, [inputs, targets])
+                found.closed = closed_by_hooks(value, wanted)
+                found.notes = twice_squashed(value)
+            gradients = gradients_of(value, wanted)
         for parameter, gradient in zip(wanted, gradients, strict=True):
-            _accumulate(sums, parameter, gradient, count)
+            found.add(parameter, gradient, count)
         samples, batches = samples + count, batches + 1
         loss_sum += float(value.detach()) * count
-    means = {p: None if s is None else s / some(samples) for p, s in sums.items()}
-    return means, {
+    found.divide(some(samples))
+    return found, {
         "samples": samples,
         "batches": batches,
         "loss": loss_sum / some(samples),
@@ -101,30 +147,49 @@ def _mean_gradients(
     }
 
 
-def _gradients(value: Any, wanted: list[nn.Parameter]) -> tuple[Tensor | None, ...]:
+def _refuse_nested(inputs: Any) -> None:
+    if any(tensor.is_nested for tensor in tensors_in(inputs)):
+        raise ValueError(
+            "the inputs hold nested tensors, and nested tensors are not supported: their samples "
+            "have no common shape; certify on padded ones (to_padded_tensor)"
+        )
+
+
+def _check_loss(value: Any, wanted: list[nn.Parameter]) -> None:
     if not isinstance(value, Tensor) or value.numel() != 1:
         shape = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else value
         raise ValueError(f"the loss is {shape!r}, not a single number: reduce it with .mean()")
-    if not wanted:
-        return ()
-    if not value.requires_grad:
+    if wanted and not value.requires_grad:
         raise ValueError(
             "the loss has no graph, so no gradient can reach any parameter: something between "
-            "model and loss cuts it (detach, no_grad, item, argmax, numpy)"
+            "model and loss cuts it (detach, no_grad, item, argmax, numpy; or reentrant "
+            "checkpointing of inputs that need no gradient: model.enable_input_require_grads(), "
+            "or use_reentrant=False)"
         )
-    return torch.autograd.grad(value, wanted, allow_unused=True)
 
 
-def _accumulate(
-    sums: dict[nn.Parameter, Tensor | None], parameter: nn.Parameter, gradient: Any, count: int
-) -> None:
-    """Add in float32 at least: sums of bfloat16 lose what is small."""
-    if gradient is None:
-        return
-    dense = gradient.to_dense() if gradient.is_sparse else gradient
-    part = dense.detach().to(torch.promote_types(dense.dtype, torch.float32)) * count
-    before = sums[parameter]
-    sums[parameter] = part if before is None else before + part
+def _rewritten(names: list[str]) -> list[str]:
+    """Say in a note that the forward pass writes to parameters."""
+    if not names:
+        return []
+    return [
+        f"the forward pass writes to {', '.join(names)}, over what the optimizer made of it: "
+        "write to a copy, or make it a buffer"
+    ]
+
+
+def _strangers(leaves: list[Tensor], optimizers: list[torch.optim.Optimizer]) -> list[str]:
+    """Say in a note that tensors get a gradient and belong to no module of the model."""
+    held = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
+    lost = [leaf for leaf in leaves if id(leaf) not in held]
+    if not lost:
+        return []
+    count = f"{len(lost)} tensor{'s' * (len(lost) != 1)} with {sum(t.numel() for t in lost):,}"
+    return [
+        f"{count} weights get a gradient, but belong to no module of the model, so "
+        "model.parameters() does not give them to an optimizer: layers in a plain list or dict? "
+        "put them into an nn.ModuleList or nn.ModuleDict"
+    ]
 
 
 def _parameter_record(parameter: nn.Parameter, *names: Any) -> ParameterRecord:
@@ -154,15 +219,15 @@ def _measure_picks(
             record.unpicked = tuple(silent.nonzero().flatten().tolist())
 
 
-def _mask_of(model: nn.Module, record: ParameterRecord) -> Tensor | None:
+def _mask_of(modules: dict[str, nn.Module], record: ParameterRecord) -> Tensor | None:
     """The mask that `torch.nn.utils.prune` put on a parameter."""
     owner, _, leaf = record.name.rpartition(".")
-    buffers = model.get_submodule(owner)._buffers
+    buffers = modules[owner]._buffers
     return buffers.get(leaf.removesuffix("_orig") + "_mask") if leaf.endswith("_orig") else None
 
 
 def _held(
-    model: nn.Module,
+    modules: dict[str, nn.Module],
     record: ParameterRecord,
     parameter: Tensor,
     gradient: Tensor | None,
@@ -173,10 +238,10 @@ def _held(
     Where a whole input gives no gradient, the input is zero and not the weight masked; where a
     whole unit gets none, the unit is dead.
     """
-    mask = _mask_of(model, record)
+    mask = _mask_of(modules, record)
     if mask is not None:
         return mask == 0
-    module = model.get_submodule(record.layer) if record.layer else model
+    module = modules[record.layer]
     embeds = isinstance(module, (nn.Embedding, nn.EmbeddingBag))
     if gradient is None or parameter.ndim < 2 or embeds or not (record.gradient and record.norm):
         return None
@@ -192,9 +257,11 @@ def _measure_masks(
     model: nn.Module,
     records: list[ParameterRecord],
     parameters: list[nn.Parameter],
-    gradients: dict[nn.Parameter, Tensor | None],
+    gradients: _Gradients,
 ) -> None:
-    by_name = {r.name: gradients[p] for r, p in zip(records, parameters, strict=True)}
+    means = gradients.means
+    modules = modules_by_name(model)
+    by_name = {r.name: means[p] for r, p in zip(records, parameters, strict=True)}
     for record, parameter in zip(records, parameters, strict=True):
         locks = list(held_entries(parameter))
         if locks:
@@ -202,7 +269,7 @@ def _measure_masks(
             record.locked = True
             continue
         bias = by_name.get(f"{record.layer}.bias".removeprefix("."))
-        held = _held(model, record, parameter, gradients[parameter], bias)
+        held = _held(modules, record, parameter, means[parameter], bias)
         record.masked = 0.0 if held is None else float(held.double().mean())
 
 
@@ -230,7 +297,7 @@ def _drift(module: nn.Module, before: list[Tensor]) -> float:
 
 
 def _normalisations(model: nn.Module, drift: dict[nn.Module, float]) -> list[NormalisationRecord]:
-    modules = dict(model.named_modules())
+    modules = modules_by_name(model)
     return [
         NormalisationRecord(
             name,
@@ -256,28 +323,72 @@ def _declared_frozen(name: str, modules: dict[str, nn.Module]) -> bool:
         name = name.rpartition(".")[0]
 
 
-# --- the optimizer's next step, on copies
+# --- the next step of the optimizers, on copies
 
 
 def _measure_update(
     result: Measurement,
-    optimizer: torch.optim.Optimizer,
+    optimizers: list[torch.optim.Optimizer],
     parameters: list[nn.Parameter],
-    gradients: dict[nn.Parameter, Tensor | None],
+    gradients: _Gradients,
 ) -> None:
-    result.optimizer = type(optimizer).__name__
-    groups = {p: group for group in optimizer.param_groups for p in group["params"]}
-    copies = _step_on_copies(optimizer, parameters, gradients)
-    if copies is None:
-        result.notes.append(
-            f"{result.optimizer} needs a closure to step, so its update was not measured"
-        )
+    result.optimizer = " and ".join(type(o).__name__ for o in optimizers)
+    groups = {p: group for o in optimizers for group in o.param_groups for p in group["params"]}
+    copies = _copies(parameters, gradients)
+    unknown = {p for o in optimizers for p in _without_step(result, o, copies)}
+    for parameter, twin in copies.items():
+        enforce_on(parameter, twin)
     for record, parameter in zip(result.parameters, parameters, strict=True):
         record.in_optimizer = parameter in groups
         if "lr" in groups.get(parameter, {}):
             record.rate = float(groups[parameter]["lr"])
-        if copies is not None:
-            _compare(record, parameter.detach(), copies[parameter], gradients[parameter])
+        if parameter not in unknown:
+            new, mean = copies[parameter].detach(), gradients.means[parameter]
+            _compare(record, parameter.detach(), new, mean)
+            _measure_slips(record, parameter.detach(), new, gradients.closed.get(parameter))
+
+
+def _copies(parameters: list[nn.Parameter], gradients: _Gradients) -> dict[nn.Parameter, Tensor]:
+    """Copies of the parameters that have the gradients they are about to be moved by."""
+    copies = {p: p.detach().clone().requires_grad_(p.requires_grad) for p in parameters}
+    for parameter, twin in copies.items():
+        gradient = gradients.means[parameter] if parameter.requires_grad else parameter.grad
+        if gradient is not None:
+            gradient = gradient.detach().to(twin.dtype, copy=True)
+            twin.grad = gradient.to_sparse(1) if parameter in gradients.sparse else gradient
+    return copies
+
+
+def _without_step(
+    result: Measurement, optimizer: torch.optim.Optimizer, copies: dict[nn.Parameter, Tensor]
+) -> list[nn.Parameter]:
+    """Take the step on the copies; the parameters that it leaves unknown, of which a note tells."""
+    name = type(optimizer).__name__
+    if _needs_closure(optimizer):
+        reason = "needs a closure to step"
+    else:
+        try:
+            _copy_of(optimizer, copies).step()
+        except Exception as error:  # of others: what they make of copies is theirs
+            reason = f"cannot step on copies ({type(error).__name__}: {error})"
+        else:
+            return []
+    result.notes.append(f"{name} {reason}, so its update was not measured")
+    return (
+        list(copies)
+        if result.optimizer == name
+        else [p for group in optimizer.param_groups for p in group["params"]]
+    )
+
+
+def _measure_slips(
+    record: ParameterRecord, old: Tensor, new: Tensor, closed: Tensor | None
+) -> None:
+    """Measure how much of what a hook keeps the gradient from moves all the same."""
+    if closed is not None:
+        closed = closed & (old != 0)  # zeros are pruned, and told as such
+        record.closed = float(closed.double().mean())
+        record.slips = float(((new != old) & closed).sum()) / max(int(closed.sum()), 1)
 
 
 @torch.no_grad()
@@ -301,24 +412,6 @@ def _directions(old: Tensor, new: Tensor, gradient: Tensor) -> tuple[float, floa
     size, step = weight.norm(), step - weight
     aside = step - (step @ weight / size**2) * weight
     return float((pull @ weight).abs() / (size * pull.norm())), float(aside.norm() / size)
-
-
-def _step_on_copies(
-    optimizer: torch.optim.Optimizer,
-    parameters: list[nn.Parameter],
-    gradients: dict[nn.Parameter, Tensor | None],
-) -> dict[nn.Parameter, Tensor] | None:
-    """The parameters after the next step, by a copy of the optimizer; `None` if it needs more."""
-    if _needs_closure(optimizer):
-        return None
-    copies = {p: p.detach().clone().requires_grad_(p.requires_grad) for p in parameters}
-    for parameter, twin in copies.items():
-        gradient = gradients[parameter] if parameter.requires_grad else parameter.grad
-        twin.grad = None if gradient is None else gradient.detach().to(twin.dtype, copy=True)
-    _copy_of(optimizer, copies).step()
-    for parameter, twin in copies.items():
-        enforce_on(parameter, twin)
-    return {p: c.detach() for p, c in copies.items()}
 
 
 def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:

@@ -16,8 +16,10 @@ have no gradient.
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -27,6 +29,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from paramlock.certifying.in_torch import attention as torch_attention
 from paramlock.certifying.in_torch import gates as torch_gates
+from paramlock.certifying.in_torch.backward import nodes_of
 from paramlock.certifying.in_torch.counts import (
     FROM_OUTPUT,
     Range,
@@ -46,7 +49,15 @@ from paramlock.certifying.records import (
     pools,
 )
 from paramlock.models.batches import call, samples_in
-from paramlock.models.in_torch import layer_of, parameter_names, tensors_in, unit_axis
+from paramlock.models.in_torch import (
+    layer_of,
+    modules_by_name,
+    parameter_names,
+    tensors_in,
+    unit_axis,
+    unsaved,
+    within_wrappers,
+)
 
 CONVOLUTIONS = {f"conv{'_transpose' * t}{d}d": -d - 1 for d in (1, 2, 3) for t in (False, True)}
 CHANNELS_SECOND = {"batch_norm", "group_norm", "instance_norm", "prelu"}
@@ -57,6 +68,7 @@ CHOOSE = {"argmin", "argmax", "min", "max", "topk"}  # those that give indices
 INDICES = {"scatter", "one_hot"}  # what they make of a choice is one, whatever it was written to
 WEIGHS = {"mul", *torch_attention.PRODUCTS}
 LOOK_UP = {"embedding", "getitem", "index_select", "gather", "take_along_dim"}
+CHECKPOINT = os.path.join("torch", "utils", "checkpoint.py")
 RECURRENT = {"rnn_tanh": "tanh", "rnn_relu": "relu"}  # and their cells
 
 
@@ -74,7 +86,7 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         names = parameter_names(model)
         self._owners = {id(p): layer_of(n[0]) for p, n in names.items()}
-        self._modules = dict(model.named_modules())
+        self._modules = modules_by_name(model)
         self._delta = delta
         self._light, self._replay = light, replay
         self.lineage = Lineage()
@@ -92,6 +104,7 @@ class Tracer(TorchFunctionMode):
         self._origins = itertools.count()
         self.picks = Picks()
         self.unseen: dict[str, None] = {}
+        self.cuts: dict[str, str] = {}  # what ended the graph of derivatives after a layer
 
     def start(self, inputs: Any) -> None:
         """Forget the values of the last batch; what was counted stays."""
@@ -99,30 +112,56 @@ class Tracer(TorchFunctionMode):
         self._choices = WeakIdKeyDictionary()
         self._calls.clear()
         self._samples = 0 if self._light else samples_in(inputs)
+        self.take(inputs)
+
+    def take(self, inputs: Any) -> None:
+        """Take what a module is called with for data, unless it is known where it comes from."""
         for tensor in tensors_in(inputs):
-            self._tags[tensor] = Tag((), True, -1)
+            if tensor not in self._tags:
+                self._tags[tensor] = Tag((), True, -1)
 
     def run(self, model: nn.Module, inputs: Any) -> Any:
         """The model's output on `inputs`, seen."""
         self.start(inputs)
         with self:
-            return call(model, inputs)
+            return call(within_wrappers(model), inputs)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if torch.compiler.is_compiling():  # nothing of ours goes into what is compiled
+            return func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         before = _kept_input(name, args, kwargs)
         result = func(*args, **kwargs)
         output = result[0] if isinstance(result, tuple) and result else result
         if isinstance(output, Tensor):
-            if not self._light:
-                self._gate(name.strip("_"), args, kwargs, output)
-                self._choose(name.strip("_"), args, kwargs, result)
-            if output.is_floating_point() or output in self._tags:
-                self._see(name, func, args, kwargs, before, result, output)
+            try:
+                self._look(name, func, args, kwargs, before, result, output)
+            except Exception as error:  # what cannot be looked at must not stop who is looked at
+                reason = str(error).partition("\n")[0]
+                self.unseen[f"{name} ({type(error).__name__}: {reason})"] = None
         return result
+
+    def _look(
+        self, name: str, func: Any, args: Any, kwargs: Any, before: Any, result: Any, output: Tensor
+    ) -> None:
+        if not self._light:
+            self._gate(name.strip("_"), args, kwargs, output)
+            self._choose(name.strip("_"), args, kwargs, result)
+        if output.is_floating_point() or output in self._tags:
+            self._see(name, func, args, kwargs, before, result, output)
+        elif output.dtype != torch.bool and not name.endswith("_like"):
+            self._follow(args, kwargs, result)
+
+    def _follow(self, args: Any, kwargs: Any, result: Any) -> None:
+        """Follow whole numbers among the data, such as tokens, through views, slices and shifts."""
+        tags = [self._tags.get(tensor) for tensor in (*tensors_in(args), *tensors_in(kwargs))]
+        if any(tag is not None and tag.data and not tag.layers for tag in tags):
+            for tensor in tensors_in(result):
+                if tensor not in self._tags and not tensor.is_floating_point():
+                    self._tags[tensor] = Tag((), True, -1)
 
     def _gate(self, name: str, args: Any, kwargs: Any, output: Tensor) -> None:
         """Follow comparisons of values to where they shut or open a way."""
@@ -195,6 +234,8 @@ class Tracer(TorchFunctionMode):
             self._activation(function, func, args, kwargs, before, output, fed_by)
         for tensor in tensors_in(result):
             self._tags[tensor] = tag
+        if tag.data and not output.requires_grad and any(t.requires_grad for t in tensors):
+            self._note_cut(name, tag.layers)
         if tag.data and (owners or any(not t.data for t in tags)):
             self._layer_output(name, tag, source, output)
         if name in torch_gates.FUSED | torch_gates.CELLS and self._replay:
@@ -203,6 +244,12 @@ class Tracer(TorchFunctionMode):
                 self.unseen[f"the gates inside {name}, of {tag.layers[-1]}"] = None
             else:
                 self._site(tag, "gates", gates, output)
+
+    def _note_cut(self, name: str, layers: tuple[str, ...]) -> None:
+        """Note what ends the graph of derivatives after some layers: the first such operation."""
+        for layer in layers:
+            if layer not in self.cuts:
+                self.cuts[layer] = name if torch.is_grad_enabled() else _no_gradients()
 
     def _attention(self, name: str, args: Any, kwargs: Any, tag: Tag, tags: list[Tag]) -> Tag:
         """Find rows of attention: inside a fused call, or a softmax that a product mixes by."""
@@ -286,7 +333,7 @@ class Tracer(TorchFunctionMode):
 
     def note_functions(self, outputs: Any) -> None:
         """Note derivatives that the model's author wrote by hand: they may be zero anywhere."""
-        for node in _graph(outputs):
+        for node in nodes_of(outputs):
             written = getattr(node, "_forward_cls", None)
             if written is not None and not written.__module__.startswith("torch."):
                 name = f"the derivative of {written.__name__}, an autograd function written by hand"
@@ -328,19 +375,8 @@ class Tracer(TorchFunctionMode):
             "" if unit_axis(module) is None else f"{name}.weight".removeprefix("."),
             name in self.lineage.routed,
             max((s for s in spreads if s is not None), default=None),
+            self.cuts.get(name, ""),
         )
-
-
-def _graph(outputs: Any) -> Iterator[Any]:
-    """Yield the nodes of the graph of derivatives that ends in `outputs`."""
-    ahead = [t.grad_fn for t in tensors_in(outputs)]
-    seen: set[Any] = set()
-    while ahead:
-        node = ahead.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            ahead += [follower for follower, _ in node.next_functions]
-            yield node
 
 
 def _common(sets: list[tuple[int, ...]]) -> tuple[int, ...]:
@@ -359,16 +395,28 @@ def _kept_input(name: str, args: Any, kwargs: Any) -> Tensor | None:
     if function not in ACTIVATIONS or function in FROM_OUTPUT:
         return None
     overwrites = name.endswith("_") or kwargs.get("inplace") or True in args[1:]
-    return args[0].detach().clone() if overwrites and args else None
+    if not overwrites or not args or not isinstance(args[0], Tensor):
+        return None
+    return args[0].detach().clone()
 
 
 def _slope(func: Any, inputs: Tensor, rest: Any, kwargs: Any) -> Tensor:
     """The derivative of an elementwise function at each entry of `inputs`."""
     point = inputs.detach().clone().requires_grad_()
-    with torch.enable_grad():
+    with torch.enable_grad(), unsaved():
         # the clone is of the leaf, for the function may work in place
         value = func(point.clone(), *rest, **{k: v for k, v in kwargs.items() if k != "out"})
         return torch.autograd.grad(value.sum(), point)[0]
+
+
+def _no_gradients() -> str:
+    """What has switched gradients off, as the call stack tells it."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code.co_filename.endswith(CHECKPOINT):
+            return "reentrant checkpointing of inputs that need no gradient"
+    return "no_grad"
 
 
 def _unit_axis(name: str, layer: bool, tag: Tag, source: Tensor | None, output: Tensor) -> int:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from flax import linen, nnx
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from paramlock.freezing import in_optax
 from paramlock.freezing.in_torch import freeze, frozen, unfreeze
@@ -287,6 +288,63 @@ def test_compiled_models(fullgraph):
     assert_frozen(model, "0", training.step)
     model[0][1].__dict__.pop("train")  # what kept it in evaluation mode
     assert "buffer 0.1.running_mean" in report(training.model, "0", training.step)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("activation", [nn.GELU, nn.LeakyReLU])
+def test_a_frozen_block_under_checkpointing(reentrant, activation):
+    training = Training()
+    body, head = training.model
+    body[1] = activation()
+
+    def step():
+        hidden = checkpoint(body, training.x.requires_grad_(), use_reentrant=reentrant)
+        training.optimizer.zero_grad()
+        (head(hidden) - training.y).square().mean().backward()
+        training.optimizer.step()
+
+    freeze(training.model, "0")
+    assert_frozen(training.model, "0", step, steps=2)
+    unfreeze(training.model, "0")
+    assert "parameter 0.0.weight" in report(training.model, "0", step)
+
+
+class Adapter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.base, self.lora_a = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.base.requires_grad_(False)
+
+    def forward(self, x):
+        return self.base(x) + self.lora_a(x)
+
+
+def test_parts_that_may_move_are_left_out():
+    training = Training()
+    training.model[0].append(Adapter())
+    training.model[0][0].requires_grad_(False)
+    training.model[1].requires_grad_(False)
+    training.optimizer = torch.optim.Adam(training.model.parameters())
+    assert_frozen(training.model, "", training.step, except_="**.lora_*")
+    text = report(training.model, "", training.step)
+    assert "parameter 0.2.lora_a.weight" in text and "base" not in text
+    training.model[0][0].requires_grad_(True)
+    text = report(training.model, "", training.step, except_=["**.lora_*"])
+    assert "parameter 0.0.weight" in text and "lora" not in text
+    with pytest.raises(ValueError, match=r"called 'lora'"):
+        assert_frozen(training.model, "", training.step, except_="lora")
+
+
+def test_a_tied_parameter_is_named_by_all_its_names():
+    training = Training()
+    head = nn.Linear(3, 4, bias=False)
+    head.weight = training.model[0][0].weight
+    training.model.add_module("head", nn.Sequential(nn.Linear(2, 3), head))
+    training.y = torch.randn(16, 4)
+    training.optimizer = torch.optim.SGD(training.model.parameters(), 0.1)
+    assert "parameter 0.0.weight (the same tensor as head.1.weight)" in report(
+        training.model, "0", training.step
+    )
 
 
 # --- Flax

@@ -232,9 +232,8 @@ def test_drawing_anew_draws_from_no_generator_of_the_caller():
 def test_a_zeroed_layer_is_drawn_by_its_place_or_its_parameter():
     for place in ("2.weight", "2"):
         model, batch = mlp(nn.Tanh), data()
-        nn.init.zeros_(model[2].weight)
-        if place == "2":
-            nn.init.zeros_(model[2].bias)
+        for tensor in (model[2].weight, model[2].bias, model[4].weight):
+            nn.init.zeros_(tensor)
         found = certify(model, batch)
         assert any(k.kind == "zeroed" for k in found.locks)
         reinitialise_units(model, found, kinds=["zeroed"], places=[place])
@@ -593,9 +592,10 @@ def test_units_that_are_flat_on_most_samples_are_rescaled_with_those_that_always
 
 def test_zeros_are_not_moved_up_a_layer():
     model, batch = mlp(nn.Tanh), data()
-    nn.init.zeros_(model[2].weight)
-    [done] = reinitialise_units(model, certify(model, batch), kinds=["zeroed"])
-    assert not done.outgoing and "shut it again" in done.note and model[4].weight.all()
+    for tensor in (model[2].weight, model[2].bias, model[4].weight):
+        nn.init.zeros_(tensor)
+    first, _ = reinitialise_units(model, certify(model, batch), kinds=["zeroed"])
+    assert not first.outgoing and "shut it again" in first.note and model[4].weight.all()
     assert not any(k.kind == "zeroed" for k in certify(model, batch).locks)
 
 
