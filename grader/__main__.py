@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     going_on = commands.add_parser("next", help="the exercise to go on with")
     going_on.set_defaults(run=_next)
 
+    quizzing = commands.add_parser("quiz", help="ten questions from the lessons you have begun")
+    quizzing.set_defaults(run=_quiz)
+
     resetting = commands.add_parser("reset", help="begin a lab, or an exercise of it, again")
     resetting.add_argument("place", metavar="LAB[:EXERCISE]", help="such as 02 or 02:are_dead")
     resetting.set_defaults(run=_reset)
@@ -77,6 +80,10 @@ def _add_authors_commands(commands: Any) -> None:
     releasing = commands.add_parser("release", help="write the student edition: no answers in it")
     releasing.add_argument("folder", metavar="DIR", type=Path)
     releasing.set_defaults(run=_release)
+
+    showing = commands.add_parser("site", help="write the course as a site to read, offline")
+    showing.add_argument("folder", metavar="DIR", type=Path, nargs="?", default=Path("build/site"))
+    showing.set_defaults(run=_site)
 
     weaving = commands.add_parser(
         "weave",
@@ -143,6 +150,13 @@ def _next(options: argparse.Namespace) -> int:
     return ALL_MET
 
 
+def _quiz(options: argparse.Namespace) -> int:
+    from lessonkit import quiz
+
+    quiz.in_terminal()
+    return ALL_MET
+
+
 def _reset(options: argparse.Namespace) -> int:
     from grader.learning.resetting import CannotReset, reset
 
@@ -178,6 +192,18 @@ def _release(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return UNUSABLE
     print(f"Wrote the student edition to {options.folder}.")
+    return ALL_MET
+
+
+def _site(options: argparse.Namespace) -> int:
+    from grader.press.site.building import SiteError, build
+
+    try:
+        count = build(options.folder)
+    except SiteError as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    print(f"Wrote {count} pages. Open {options.folder / 'index.html'}")
     return ALL_MET
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -60,8 +61,8 @@ def upcoming(done: Sequence[Standing], after: Entry | None = None) -> Standing |
 
 def keep(report: Report) -> str:
     """Keep what became of an answer. Returns what to say of the lab after a pass, else nothing."""
-    if report.verdict == "not attempted" or Path.cwd() == SOLUTIONS:
-        return ""  # the worked answers of the course are not the learner's
+    if report.verdict == "not attempted" or _among_solutions():
+        return ""
     entry = catalogue.entry(report.exercise)
     trouble = state.change(SECTION, _key(entry), lambda record: _tried(record, report))
     if report.verdict != "met":
@@ -93,6 +94,13 @@ def so_far(entry: Entry) -> str:
     if following.entry.lab == entry.lab:
         return f"{count}; next: `{following.entry.name}`."
     return f"{count}; next: lab {following.entry.lab}, `{following.entry.name}`."
+
+
+def _among_solutions() -> bool:
+    """Whether the worked answers of the course are run, which are not the learner's."""
+    with suppress(FileNotFoundError):  # the folder may have been removed meanwhile
+        return Path.cwd() == SOLUTIONS
+    return False
 
 
 def _key(entry: Entry) -> str:
