@@ -214,6 +214,7 @@ def _meant(form: QuizForm, typed: str) -> Any:
         return typed
     numbers = [int(word) for word in re.findall(r"\d+", typed)]
     chosen = [lines[number - 1] for number in numbers if 0 < number <= len(lines)]
-    if not chosen or len(chosen) != len(numbers):
+    wanted = len(lines) if isinstance(form.question, Order) else 1
+    if not len(chosen) == len(numbers) == wanted:
         raise ValueError(f"{typed!r} does not name what is listed. {_how_to_answer(form.question)}")
     return chosen if isinstance(form.question, Order) else chosen[0]
