@@ -68,7 +68,7 @@ def status() -> Overview:
 
 
 def next_exercise() -> Next:
-    """The first exercise of the course that is not met."""
+    """The exercise to go on with: of a lab that was begun, else of the course."""
     from grader.learning.overview import Next
     from grader.learning.progress import standings, upcoming
 

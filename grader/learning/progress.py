@@ -47,16 +47,20 @@ def standings() -> list[Standing]:
 
 
 def upcoming(done: Sequence[Standing], after: Entry | None = None) -> Standing | None:
-    """The next that is not met: behind `after` in its lab, else in that lab, else in the course."""
-    left = [standing for standing in done if not standing.met]
-    if after is None:
-        return left[0] if left else None
+    """The next that is not met, None where all are.
+
+    It is looked for behind `after` in its lab, then in that lab, then in the course; without
+    `after`, in labs that were begun, then in the course.
+    """
+    begun = {standing.entry.lab for standing in done if standing.record}
 
     def distance(standing: Standing) -> tuple[bool, bool]:
         entry = standing.entry
+        if after is None:
+            return entry.lab not in begun, False
         return entry.lab != after.lab, entry.lab == after.lab and entry.place < after.place
 
-    return min(left, key=distance, default=None)
+    return min((standing for standing in done if not standing.met), key=distance, default=None)
 
 
 def keep(report: Report) -> str:

@@ -75,6 +75,7 @@ def test_what_comes_next_is_in_this_lab_then_in_the_course():
     lab = [entry for entry in entries if entry.lab == "02_dead_relu"]
     assert f"`{entries[0].name}`" in repr(next())
     meet(*lab[2:])
+    assert f"`{lab[0].name}`" in repr(next())
     assert progress.so_far(lab[-1]) == f"5 of 7 in this lab; next: `{lab[0].name}`."
     meet(*lab)
     assert f"7 of 7 in this lab; next: lab {entries[0].lab}" in progress.so_far(lab[0])
