@@ -28,6 +28,7 @@ NOT_SOUGHT = re.compile(r"<math\b.*?</math>|<a class=\"anchor-link\".*?</a>|<[^>
 MATHEMATICS = ("STIXGeneral.ttf", "LICENSE_STIX")
 """The font for formulas where a system has none that is made for them; it comes with matplotlib."""
 
+CONTENTS = 4  # headings from which on a page lists them
 THEMES = {"light": "xcode", "dark": "github-dark"}
 
 
@@ -60,9 +61,22 @@ def build(folder: Path, root: Path = ROOT) -> int:
 def _whole(page: Page, listed: list[Page]) -> str:
     template = Template((ASSETS / "page.html").read_text(encoding="utf-8"))
     up = "../" * page.address.count("/")
+    body = page.body.replace("</h1>", f"</h1>{_contents(page)}", 1)
     return template.substitute(
-        title=html.escape(page.title), up=up, body=page.body, pages=_menu(page, listed, up)
+        title=html.escape(page.title), up=up, body=body, pages=_menu(page, listed, up)
     )
+
+
+def _contents(page: Page) -> str:
+    """Links to the sections of a page, folded; none where there are few."""
+    found = [(place, head) for place, head in TITLE.findall(page.body) if place]
+    if len(found) < CONTENTS:
+        return ""
+    entries = "".join(
+        f'<li><a href="#{html.escape(place)}">{NOT_SOUGHT.sub("", head)}</a></li>'
+        for place, head in found[1:]
+    )
+    return f'<details class="contents"><summary>On this page</summary><ul>{entries}</ul></details>'
 
 
 def _menu(page: Page, listed: list[Page], up: str) -> str:

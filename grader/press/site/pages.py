@@ -23,7 +23,7 @@ FIGURE_OF = "lessons/02_dead_relu"
 """The lesson whose first sequence of drawings moves on the first page."""
 
 SEQUENCE = re.compile(r'<figure style="margin:0">.*?</figure>', re.DOTALL)
-DOCS = {"docs/grading": "Teachers", "docs/certificate": "Library", "CHANGELOG": "Library"}
+DOCS = {"docs/certificate": "Look up", "docs/grading": "Teach", "CHANGELOG": "About"}
 """{page in Markdown, without its ending: the group it stands in}."""
 
 
