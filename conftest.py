@@ -43,6 +43,7 @@ LONG = {
         "tests/test_browser_forms.py",
         "tests/test_browser_links.py",
         "tests/test_browser_widgets.py",
+        "tests/grader/press/test_site.py::TestInABrowser",
     ],
     "notebooks": ["tests/grader/press/test_levels.py"],
     "set-up": ["tests/test_bootstrap.py"],

@@ -34,7 +34,7 @@ WINDOWS = os.name == "nt"
 
 DISK_GB = 3.5  # the environment takes 2.2, with its test tools 3.0, as measured; and some room
 COURSE = ["course", "jax", "torch"]  # the parts of the project that the course needs
-EXTRAS: dict = {"lab": COURSE, "setup": COURSE, "test": [*COURSE, "test"]}
+EXTRAS: dict = {"lab": COURSE, "setup": COURSE, "site": COURSE, "test": [*COURSE, "test"]}
 ESSENTIALS = ["pip", "torch", "jax", "jupyterlab", "ipykernel"]
 CUDA = re.compile(r"(nvidia|cuda|triton)(-|$)")
 CPU_PAGE = "https://pytorch.org/get-started/locally"
@@ -48,6 +48,8 @@ HELP = """Parameter locking, hands-on
                             for example --no-browser or --port 8890)
   python course.py test     run all tests (further arguments go to pytest); with --quick
                             those that take a few minutes
+  python course.py site     write the course as pages to read, without a network, to the folder
+                            build/site or another that you name
   python course.py setup    only set up
 
 The first start makes the folder .venv here (about 0.5 GB to download, 2.2 GB on disk);
@@ -648,12 +650,17 @@ def spread(arguments: list) -> list:
     return ["-n", str(min(os.cpu_count() or 1, 4)), *arguments]
 
 
+def write_site(folder: Path, python: Path, arguments: list) -> int:
+    command = [str(python), "-m", "grader", "site", *arguments]
+    return hand_on(command, environment(folder, python))
+
+
 def tell(folder: Path, python: Path, arguments: list) -> int:
     say(f"The course is set up in {folder}. `python course.py lab` opens it.")
     return 0
 
 
-HAND_ON = {"lab": open_lab, "test": run_tests, "setup": tell}
+HAND_ON = {"lab": open_lab, "test": run_tests, "site": write_site, "setup": tell}
 
 
 def mind_port(arguments: list) -> None:

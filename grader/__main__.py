@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     going_on = commands.add_parser("next", help="the exercise to go on with")
     going_on.set_defaults(run=_next)
 
+    quizzing = commands.add_parser("quiz", help="ten questions from the lessons you have begun")
+    quizzing.set_defaults(run=_quiz)
+
     resetting = commands.add_parser("reset", help="begin a lab, or an exercise of it, again")
     resetting.add_argument("place", metavar="LAB[:EXERCISE]", help="such as 02 or 02:are_dead")
     resetting.set_defaults(run=_reset)
@@ -90,6 +93,10 @@ def _add_authors_commands(commands: Any) -> None:
     releasing.add_argument("folder", metavar="DIR", type=Path)
     releasing.set_defaults(run=_release)
     _add_bank(releasing)
+
+    showing = commands.add_parser("site", help="write the course as a site to read, offline")
+    showing.add_argument("folder", metavar="DIR", type=Path, nargs="?", default=Path("build/site"))
+    showing.set_defaults(run=_site)
 
     weaving = commands.add_parser(
         "weave",
@@ -166,6 +173,13 @@ def _next(options: argparse.Namespace) -> int:
     return ALL_MET
 
 
+def _quiz(options: argparse.Namespace) -> int:
+    from lessonkit import quiz
+
+    quiz.in_terminal()
+    return ALL_MET
+
+
 def _reset(options: argparse.Namespace) -> int:
     from grader.learning.resetting import CannotReset, reset
 
@@ -218,6 +232,18 @@ def _prove(options: argparse.Namespace) -> int:
     from grader.press.laws.prove import prove
 
     return ALL_MET if prove(options.names) else NOT_ALL_MET
+
+
+def _site(options: argparse.Namespace) -> int:
+    from grader.press.site.building import SiteError, build
+
+    try:
+        count = build(options.folder)
+    except SiteError as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    print(f"Wrote {count} pages. Open {options.folder / 'index.html'}")
+    return ALL_MET
 
 
 def _weave(options: argparse.Namespace) -> int:

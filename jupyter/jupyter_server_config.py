@@ -13,6 +13,7 @@ COURSE = Path(__file__).resolve().parent.parent
 MACHINERY = ["docs", "grader", "paramlock", "lessonkit", "tests", "benchmarks", "jupyter", "build"]
 PROGRAMS = ["course.py", "conftest.py"]
 PAPERS = ["README.md", "CONTRIBUTING.md", "LICENSE", "LICENSE-CONTENT", "NOTICE"]
+PAPERS += ["CHANGELOG.md", "CITATION.cff"]
 SETTINGS = ["pyproject.toml", "constraints.txt", "environment.yml", "*.bands.json"]
 CACHES = ["__pycache__", "*.pyc", "*.egg-info", ".DS_Store", "*~"]
 

@@ -38,7 +38,7 @@ def right(why: str) -> Right:
 
 
 @dataclass(frozen=True)
-class _Key:
+class Key:
     """What is right and why, and what there is to say to wrong answers."""
 
     answer: Any
@@ -50,35 +50,41 @@ class _Key:
             raise ValueError("every answer of a self-check needs a sentence that explains it")
 
 
-class _Check(Form):
+class CheckForm(Form):
     """The form of one question."""
 
     purpose = Purpose(
         "Check yourself", "Your answer", "Check", "In JupyterLab, run this cell to answer."
     )
 
-    def __init__(self, name: str, question: Question, key: _Key, lines: Sequence[str]) -> None:
+    def __init__(self, name: str, question: Question, key: Key) -> None:
+        """A form that answers are kept of under `name`, which is `lesson/name`."""
         self.name = name
         self.key = key
-        super().__init__(question, lines, None)
-        self.answer = as_shown(self._last)
+        mixed = _shuffled(question.items, name) if isinstance(question, Order) else question.lines
+        super().__init__(question, mixed, None)
+        self.answer = as_shown(self.last)
 
     def respond(self, answer: Any) -> str:
         """Judge an answer and keep the result."""
         right = self.question.judge(answer, self.key.answer).right
-        trouble = state.change(SECTION, self.name, lambda record: _tried(record, answer, right))
+        trouble = self.keep(answer, right)
         if not right:
             self.solution = self.hidden()
         words = f"Right. {self.key.why}" if right else f"Not yet. {self._mistake(answer)}"
         return f"{words} {trouble}".strip()
 
+    def keep(self, answer: Any, right: bool) -> str:
+        """Keep an answer that was judged; returns what the learner has to know."""
+        return state.change(SECTION, self.name, lambda record: _tried(record, answer, right))
+
     def standing(self) -> str:
         """The last answer and how it was, or that there is none."""
-        if self._last is None:
+        if self.last is None:
             return "Not answered yet."
-        right = self.question.judge(self._last, self.key.answer).right
+        right = self.question.judge(self.last, self.key.answer).right
         verdict = "right" if right else "not right yet"
-        return f"Your answer: {self.question.words(self._last)} ({verdict})."
+        return f"Your answer: {self.question.words(self.last)} ({verdict})."
 
     def hidden(self) -> str:
         """The answer, and why it is right."""
@@ -86,7 +92,8 @@ class _Check(Form):
         return f"{answer}. {self.key.why}"
 
     @property
-    def _last(self) -> Any:
+    def last(self) -> Any:
+        """The answer that is kept; None where there is none to the question as it is."""
         try:
             return self.question.take(state.records(SECTION)[self.name]["answer"])
         except (KeyError, ValueError):
@@ -108,7 +115,7 @@ class SelfCheck:
     def __init__(self, lesson: str) -> None:
         """Questions of a lesson, which is named as its source: `02_dead_relu`."""
         self.lesson = lesson
-        self._asked: dict[str, tuple[Question, _Key]] = {}
+        self._asked: dict[str, tuple[Question, Key]] = {}
 
     def number(
         self,
@@ -130,11 +137,11 @@ class SelfCheck:
         """
         with said(not_asked):
             asked = Number(question, unit, within, factor)
-            key = _Key(asked.take(answer), why, wrong or {})
+            key = Key(asked.take(answer), why, wrong or {})
             for other in key.wrong:
                 if asked.judge(other, key.answer).right:
                     raise ValueError(f"{name!r}: {other} is in `wrong`, and counts as right")
-            self._ask(name, asked, key)
+            self.ask(name, asked, key)
 
     def choice(self, name: str, question: str, options: Mapping[str, str | Right]) -> None:
         """Ask for one of some options; each is explained, and one of them is `right(why)`.
@@ -150,7 +157,7 @@ class SelfCheck:
         with said(not_asked):
             if len(marked) != 1:
                 raise ValueError(f"{name!r}: mark one option with right(...), not {len(marked)}")
-            self._ask(name, Choice(question, list(options)), _Key(*marked[0], wrong))
+            self.ask(name, Choice(question, list(options)), Key(*marked[0], wrong))
 
     def order(self, name: str, question: str, items: Sequence[str], *, why: str) -> None:
         """Ask for the order of items, which are given in the right one and shown in another.
@@ -160,15 +167,14 @@ class SelfCheck:
                 something else already.
         """
         with said(not_asked):
-            self._ask(name, Order(question, items), _Key(list(items), why))
+            self.ask(name, Order(question, items), Key(list(items), why))
 
-    def _ask(self, name: str, question: Question, key: _Key) -> None:
+    def ask(self, name: str, question: Question, key: Key) -> None:
+        """Show the form of a question, once it is whole."""
         with said(asked_anew):
             register(self._asked, name, (question, key))
         self._asked[name] = (question, key)
-        full = f"{self.lesson}/{name}"
-        lines = _shuffled(question.items, full) if isinstance(question, Order) else question.lines
-        _Check(full, question, key, lines).show()
+        CheckForm(f"{self.lesson}/{name}", question, key).show()
 
 
 def _tried(record: state.Record, answer: Any, right: bool) -> state.Record:

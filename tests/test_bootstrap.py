@@ -218,7 +218,7 @@ def test_a_python_of_another_version_is_refused(course, capsys, monkeypatch, ver
 def test_without_arguments_it_says_what_it_can_do(course, capsys):
     assert course.main([]) == 0
     said = capsys.readouterr().out
-    assert all(f"python course.py {name}" in said for name in ("lab", "test", "setup"))
+    assert all(f"python course.py {name}" in said for name in ("lab", "test", "site", "setup"))
 
 
 @pytest.mark.parametrize("arguments", [["open"], ["setup", "--fast"]])

@@ -12,6 +12,7 @@ from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from grader.checking.book import holds_answers
 from grader.checking.check import asked_for, checked
 from grader.judging.feedback import Feedback, as_code
 
@@ -30,10 +31,12 @@ def check(
     """
     from grader.learning import progress
 
-    feedback = checked(asked_for(answer, name, sys._getframe(1).f_globals), answer, seed)
-    return (
-        feedback if seed is not None else replace(feedback, so_far=progress.keep(feedback.report))
-    )
+    exercise = asked_for(answer, name, sys._getframe(1).f_globals)
+    feedback = checked(exercise, answer, seed)
+    told = progress.keep(feedback.report) if seed is None else ""
+    if told and holds_answers(exercise):
+        told += f" Other right answers: `import grader; grader.answers({exercise.name})`."
+    return replace(feedback, so_far=told)
 
 
 def hint(answer: Callable[..., Any] | str) -> Hint:
@@ -65,7 +68,7 @@ def status() -> Overview:
 
 
 def next_exercise() -> Next:
-    """The first exercise of the course that is not met."""
+    """The exercise to go on with: of a lab that was begun, else of the course."""
     from grader.learning.overview import Next
     from grader.learning.progress import standings, upcoming
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,22 +47,26 @@ def standings() -> list[Standing]:
 
 
 def upcoming(done: Sequence[Standing], after: Entry | None = None) -> Standing | None:
-    """The next that is not met: behind `after` in its lab, else in that lab, else in the course."""
-    left = [standing for standing in done if not standing.met]
-    if after is None:
-        return left[0] if left else None
+    """The next that is not met, None where all are.
+
+    It is looked for behind `after` in its lab, then in that lab, then in the course; without
+    `after`, in labs that were begun, then in the course.
+    """
+    begun = {standing.entry.lab for standing in done if standing.record}
 
     def distance(standing: Standing) -> tuple[bool, bool]:
         entry = standing.entry
+        if after is None:
+            return entry.lab not in begun, False
         return entry.lab != after.lab, entry.lab == after.lab and entry.place < after.place
 
-    return min(left, key=distance, default=None)
+    return min((standing for standing in done if not standing.met), key=distance, default=None)
 
 
 def keep(report: Report) -> str:
     """Keep what became of an answer. Returns what to say of the lab after a pass, else nothing."""
-    if report.verdict == "not attempted" or Path.cwd() == SOLUTIONS:
-        return ""  # the worked answers of the course are not the learner's
+    if report.verdict == "not attempted" or _among_solutions():
+        return ""
     entry = catalogue.entry(report.exercise)
     trouble = state.change(SECTION, _key(entry), lambda record: _tried(record, report))
     if report.verdict != "met":
@@ -93,6 +98,13 @@ def so_far(entry: Entry) -> str:
     if following.entry.lab == entry.lab:
         return f"{count}; next: `{following.entry.name}`."
     return f"{count}; next: lab {following.entry.lab}, `{following.entry.name}`."
+
+
+def _among_solutions() -> bool:
+    """Whether the worked answers of the course are run, which are not the learner's."""
+    with suppress(FileNotFoundError):  # the folder may have been removed meanwhile
+        return Path.cwd() == SOLUTIONS
+    return False
 
 
 def _key(entry: Entry) -> str:

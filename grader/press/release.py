@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from nbformat import NotebookNode
 
 from grader.checking import bank, book, catalogue, registry
 from grader.harvesting import views
@@ -80,13 +81,18 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _write_notebook(target: Target, copy: Path) -> None:
-    """Copy a notebook, without the way to its solution."""
-    notebook = stored(target.notebook)
+def without_solution(notebook: NotebookNode, target: Target) -> NotebookNode:
+    """The notebook itself, changed: it does not lead to its solution."""
     ours, theirs = links.footer(target), links.footer(target, solved=False)
     for cell in notebook.cells:
         if cell.source == ours:
             cell.source = theirs
+    return notebook
+
+
+def _write_notebook(target: Target, copy: Path) -> None:
+    """Copy a notebook, without the way to its solution."""
+    notebook = without_solution(stored(target.notebook), target)
     notebook.metadata.woven = digest(notebook.cells)
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(text_of(notebook), encoding="utf-8")

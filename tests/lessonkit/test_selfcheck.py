@@ -35,9 +35,9 @@ class Asked:
 
     def __init__(self, kind, *arguments, **named):
         made = []
-        show = selfcheck._Check.show
+        show = selfcheck.CheckForm.show
         with pytest.MonkeyPatch.context() as patch, capture_output() as captured:
-            patch.setattr(selfcheck._Check, "show", lambda form: (made.append(form), show(form)))
+            patch.setattr(selfcheck.CheckForm, "show", lambda form: (made.append(form), show(form)))
             getattr(SelfCheck("00_test"), kind)("q", *arguments, **named)
         (self.form,) = made
         self.static, self.line = (out.data for out in captured.outputs)
