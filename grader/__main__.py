@@ -13,6 +13,7 @@ import msgspec
 
 ALL_MET, NOT_ALL_MET, UNUSABLE = 0, 1, 2  # exit statuses
 
+BANK = "a folder of your own exercises, beside those of the course"
 WEAVING = """\
 Build notebooks from their sources, lessons/*.py and labs/*.py, execute and store them.
 
@@ -32,7 +33,14 @@ end those to the notebooks before and after.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
-    return options.run(options)
+    from grader.checking import bank
+
+    try:
+        with bank.opened(options.exercises):
+            return options.run(options)
+    except bank.BadBank as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,12 +50,24 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="list the exercises")
     listing.add_argument("--json", action="store_true", help="everything about each, as JSON")
     listing.set_defaults(run=_list)
+    _add_bank(listing)
 
     checking = commands.add_parser("check", help="check the answers in notebooks or .py files")
     checking.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", type=Path)
     checking.add_argument("--json", action="store_true", help="reports as JSON")
     checking.add_argument("--seed", type=int, help="draw this challenge, not the public ones")
     checking.set_defaults(run=_check)
+    _add_bank(checking)
+
+    telling = commands.add_parser("status", help="what you have done of each lab, and what is next")
+    telling.set_defaults(run=_status)
+
+    going_on = commands.add_parser("next", help="the exercise to go on with")
+    going_on.set_defaults(run=_next)
+
+    resetting = commands.add_parser("reset", help="begin a lab, or an exercise of it, again")
+    resetting.add_argument("place", metavar="LAB[:EXERCISE]", help="such as 02 or 02:are_dead")
+    resetting.set_defaults(run=_reset)
 
     if find_spec("grader.press"):  # a student edition ends here
         _add_authors_commands(commands)
@@ -57,16 +77,19 @@ def _parser() -> argparse.ArgumentParser:
 def _add_authors_commands(commands: Any) -> None:
     from grader.classroom.options import add_commands
 
-    add_commands(commands)
+    for command in add_commands(commands):
+        _add_bank(command)
 
     beginning = commands.add_parser("new", help="begin a new exercise")
     beginning.add_argument("name", metavar="NAME", help="a verb phrase, such as count_dead_units")
     beginning.add_argument("lesson", metavar="NN", help="the number or stem of its lesson")
     beginning.set_defaults(run=_new)
+    _add_bank(beginning)
 
     releasing = commands.add_parser("release", help="write the student edition: no answers in it")
     releasing.add_argument("folder", metavar="DIR", type=Path)
     releasing.set_defaults(run=_release)
+    _add_bank(releasing)
 
     weaving = commands.add_parser(
         "weave",
@@ -85,6 +108,16 @@ def _add_authors_commands(commands: Any) -> None:
         help="weave nothing, but run lessons over ten seeds and record how far claims hold",
     )
     weaving.set_defaults(run=_weave)
+    _add_bank(weaving)
+
+    proving = commands.add_parser("prove", help="hold the laws against your own exercises")
+    proving.add_argument("exercises", metavar="DIR", type=Path, help=BANK)
+    proving.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
+    proving.set_defaults(run=_prove)
+
+
+def _add_bank(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--exercises", metavar="DIR", type=Path, help=BANK)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -119,19 +152,53 @@ def _check(options: argparse.Namespace) -> int:
     return ALL_MET if all(verdict == "met" for verdict in verdicts) else NOT_ALL_MET
 
 
-def _new(options: argparse.Namespace) -> int:
-    from grader.press.author import CannotCreate, create
+def _status(options: argparse.Namespace) -> int:
+    from grader.learning.desk import status
+
+    print(status())
+    return ALL_MET
+
+
+def _next(options: argparse.Namespace) -> int:
+    from grader.learning.desk import next_exercise
+
+    print(next_exercise())
+    return ALL_MET
+
+
+def _reset(options: argparse.Namespace) -> int:
+    from grader.learning.resetting import CannotReset, reset
 
     try:
-        path = create(options.name, options.lesson)
+        print(reset(options.place))
+    except CannotReset as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    return ALL_MET
+
+
+def _new(options: argparse.Namespace) -> int:
+    from grader.checking import bank
+    from grader.press.author import CannotCreate, create
+    from grader.press.targets import ROOT
+
+    own = bank.folder()
+    try:
+        path = create(options.name, options.lesson, own or ROOT, own=own is not None)
     except CannotCreate as error:
         print(error, file=sys.stderr)
         return UNUSABLE
     print(f"Wrote {path}.")
     print("Write the reference first, then cite it in its lab with one line:")
     print(f'    # %% exercise="{options.name}"')
-    print(f"Then: python -m grader weave && python course.py test -k {options.name}")
+    print(f"Then: {_how_to_prove(options.name, own)}")
     return ALL_MET
+
+
+def _how_to_prove(name: str, own: Path | None) -> str:
+    if own is None:
+        return f"python -m grader weave && python course.py test -k {name}"
+    return f"python -m grader weave --exercises {own} && python -m grader prove {own} {name}"
 
 
 def _release(options: argparse.Namespace) -> int:
@@ -142,22 +209,33 @@ def _release(options: argparse.Namespace) -> int:
     except ReleaseError as error:
         print(error, file=sys.stderr)
         return UNUSABLE
-    print(f"Wrote the student edition to {options.folder}.")
+    own = f", with the exercises of {options.exercises}" if options.exercises else ""
+    print(f"Wrote the student edition to {options.folder}{own}.")
     return ALL_MET
 
 
+def _prove(options: argparse.Namespace) -> int:
+    from grader.press.laws.prove import prove
+
+    return ALL_MET if prove(options.names) else NOT_ALL_MET
+
+
 def _weave(options: argparse.Namespace) -> int:
+    from grader.checking import bank
+    from grader.press import verdicts
     from grader.press.bands import record_all
-    from grader.press.targets import WeaveError, chosen
+    from grader.press.targets import ROOT, WeaveError, chosen
     from grader.press.weave import differences, weave_all
 
     try:
-        picked = chosen(options.stems)
+        root = bank.folder() or ROOT
+        picked = chosen(options.stems, root)
         if options.bands:
             record_all(picked)
             return ALL_MET
         if options.check:
             found = [line for target in picked for line in differences(target)]
+            found += verdicts.differences() if root == ROOT else []
             print("\n".join(found) or f"All {len(picked)} notebooks agree with their sources.")
             return NOT_ALL_MET if found else ALL_MET
         weave_all(picked, options.force)

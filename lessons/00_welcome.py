@@ -496,6 +496,10 @@ figures.show(
 lock_table.show()
 print(len(paramlock.KINDS), "kinds:", ", ".join(paramlock.KINDS))
 
+# %% tags=["claim"]
+assert len(paramlock.KINDS) == 20
+assert {"vanishing", "saturated", "dead", "frozen"} < set(paramlock.KINDS)
+
 # %% [markdown]
 # Three rows are no locks in the strict sense. *Leaking* is a lock that was declared and does not
 # hold, *batchnorm* one that a mode contradicts. *Nonfinite* voids every other number, so it has to
@@ -686,14 +690,16 @@ predict.summary()
 #
 # Each chapter ends with what is often said about its subject, and with what its cells show.
 #
-# - *There are four ways to lock: vanishing, saturation, death, freezing.* **False.** The table has
-#   twenty rows, among them rounding, an idle optimizer and a graph that is cut
-#   ([The table of locks](#The-table-of-locks)).
-# - *Locking is a theorem.* It is a set of **definitions**. Nothing is proved from them, and as a
-#   rule for what moves they are too simple ([Two languages](#Two-languages)).
-# - *Locked means that the gradient is zero.* **False both ways.** Decay and momentum move a weight
-#   without a gradient (chapter 04); rounding and an idle optimizer keep one that has a gradient
-#   ([What a lock is](#What-a-lock-is)).
+# | often said | verdict | section |
+# |---|---|---|
+# | Locks: vanishing, saturation, death, freezing | FALSE: twenty, down to a cut graph | [table] |
+# | Locking is a theorem | a DEFINITION: nothing follows from it; too simple as a rule | [two] |
+# | Locked is a gradient of zero | FALSE both ways: decay moves, rounding holds | [lock], [four] |
+#
+# [table]: #The-table-of-locks
+# [two]: #Two-languages
+# [lock]: #What-a-lock-is
+# [four]: 04_explicit_freezing.ipynb#What-still-moves-a-frozen-layer
 #
 # ## References
 #

@@ -1082,19 +1082,19 @@ predict.summary()
 # %% [markdown]
 # ## What becomes of the claims
 #
-# | often said | verdict | see |
+# | often said | verdict | section |
 # |---|---|---|
-# | a part is locked if its gradient is below a share of the whole | half: for plain SGD | [M] |
-# | watching gradient norms finds vanishing gradients | half: they may say 0, NaN, or level | [M] |
-# | an update is the rate times the gradient | false for Adam; on decay see [lesson 04][4] | [U] |
-# | a layer with a small gradient stands still, as if frozen | false under Adam | [U] |
-# | so there is no meaningful update | half: it moves fully, and learns little | [U] |
-# | the relative gradient certifies a lock | half: it needs the update ratio beside it | [U] |
-# | vanishing can be undone | half: some keys do; warm-up and higher rates did not | [K] |
-# | early layers update more slowly | false in general: under Adam W1 moves farther than W7 | [U] |
-# | late layers get larger gradients | false in general: about level under He | [M], [K] |
-# | the source is Bengio 1994 | true of recurrent nets; depth: Glorot 2010, He 2015 | [H] |
-# | He 2015 is the source of leaky ReLU | false: of PReLU and of a rule; not tested here | [F] |
+# | A part is locked if its gradient is below a share of the whole | HALF: for plain SGD | [M] |
+# | Watching gradient norms finds vanishing gradients | HALF: they may say 0, NaN, or level | [M] |
+# | An update is the rate times the gradient | FALSE for Adam; on decay see [lesson 04][4] | [U] |
+# | A layer with a small gradient stands still, as if frozen | FALSE under Adam | [U] |
+# | So there is no meaningful update | HALF: it moves fully, and learns little | [U] |
+# | The relative gradient certifies a lock | HALF: it needs the update ratio beside it | [U] |
+# | Vanishing can be undone | HALF: some keys do; warm-up and higher rates did not | [K] |
+# | Early layers update more slowly | FALSE in general: under Adam W1 moves farther than W7 | [U] |
+# | Late layers get larger gradients | FALSE in general: about level under He | [M], [K] |
+# | The source is Bengio 1994 | TRUE of recurrent nets; depth: Glorot 2010, He 2015 | [H] |
+# | He 2015 is the source of leaky ReLU | FALSE: of PReLU and of a rule; not tested here | [F] |
 #
 # [F]: #The-factor-of-each-layer
 # [H]: #Recurrent-networks-and-their-horizon

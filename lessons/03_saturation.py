@@ -1020,18 +1020,18 @@ predict.summary()
 #
 # ## What becomes of the claims
 #
-# | often said | verdict | see |
+# | often said | verdict | section |
 # |---|---|---|
-# | the sigmoid's slope is $a(1-a)$, almost 0 far out | true; in float32 exactly 0 above 17 | [D] |
-# | a unit with a slope below δ is saturated | incomplete: on every sample, or say a share | [D] |
-# | activation statistics find such units | half: the slope, on all data, and early | [D], [F] |
-# | no gradient gets through a saturated unit | half: at an output, cross-entropy's does | [L] |
-# | saturation passes by itself | half: from -6 in 214 steps, from -12 in some 81,000 | [L] |
-# | it can be reversed with care | half: by mending the scale of z, not by small steps | [K] |
-# | normalisation unlocks | half: awake, but weights 30 times too large step 1/900 as far | [H] |
-# | another learning rate unlocks | half: no lower one; a higher one, if it then falls | [K] |
-# | a warm-up unlocks | false: accuracy 0.750 with it, 0.760 without | [K] |
-# | Glorot and Bengio (2010) show it | true of top sigmoid layers; the shape repeats | [deeper][G] |
+# | The sigmoid's slope is $a(1-a)$, almost 0 far out | TRUE; in float32 exactly 0 above 17 | [D] |
+# | A unit with a slope below δ is saturated | INCOMPLETE: on every sample, or say a share | [D] |
+# | Activation statistics find such units | HALF: the slope, on all data, and early | [D], [F] |
+# | No gradient gets through a saturated unit | HALF: at an output, cross-entropy's does | [L] |
+# | Saturation passes by itself | HALF: from -6 in 214 steps, from -12 in some 81,000 | [L] |
+# | It can be reversed with care | HALF: by mending the scale of z, not by small steps | [K] |
+# | Normalisation unlocks | HALF: awake, but weights 30 times too large step 1/900 as far | [H] |
+# | Another learning rate unlocks | HALF: no lower one; a higher one, if it then falls | [K] |
+# | A warm-up unlocks | FALSE: accuracy 0.750 with it, 0.760 without | [K] |
+# | Glorot and Bengio (2010) show it | TRUE of top sigmoid layers; the shape repeats | [deeper][G] |
 #
 # [D]: #Two-derivatives-that-end-in-zero
 # [L]: #The-loss-at-a-saturated-output

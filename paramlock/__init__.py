@@ -6,13 +6,14 @@ and the two need not agree.
 
 What stands here works for every framework and imports none: torch users need no JAX and JAX users
 need no torch. What acts on a model of one framework is in `paramlock.torch` and `paramlock.flax`,
-under the same names, and networks on fixed mixing are in `paramlock.mixing`; each of these three
-is imported when it is first asked for.
+under the same names; networks on fixed mixing are in `paramlock.mixing`, and what a watch writes to
+in `paramlock.loggers`. Each of these four is imported when it is first asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from paramlock.auditing.declared import Audit, assert_learns, audit
 from paramlock.certifying.certificate import Certificate, Comparison, certificate
 from paramlock.certifying.locks import KINDS, Kind, Lock
 from paramlock.fisher.diagonal import fisher_diagonal
@@ -31,16 +32,18 @@ from paramlock.watching.watch import Watch, watch
 
 if TYPE_CHECKING:
     from paramlock import flax as flax
+    from paramlock import loggers as loggers
     from paramlock import mixing as mixing
     from paramlock import torch as torch
 
 __version__ = "0.1.0"
 
-FACES = ("flax", "mixing", "torch")
+FACES = ("flax", "loggers", "mixing", "torch")
 """Modules that are imported when they are first asked for; `import *` leaves them out."""
 
 __all__ = [
     "KINDS",
+    "Audit",
     "Certificate",
     "Comparison",
     "Kind",
@@ -50,6 +53,8 @@ __all__ = [
     "Watch",
     "anchor",
     "assert_frozen",
+    "assert_learns",
+    "audit",
     "certificate",
     "choose_entries",
     "choose_n_of_m",

@@ -10,7 +10,7 @@ from grader.press.release import release
 from tests import ROOT
 
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)")
-PAGES = ["*.md", "docs/*.md", "lessons/*.ipynb", "labs/*.ipynb", "solutions/*.ipynb"]
+PAGES = ["*.md", "docs/**/*.md", "lessons/*.ipynb", "labs/*.ipynb", "solutions/*.ipynb"]
 
 
 def text_of(page):

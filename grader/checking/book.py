@@ -101,10 +101,15 @@ def evidence(exercise: Exercise, seeds: Sequence[int]) -> Book:
         known, cases = public(exercise), exercise.cases(seeds)
         specimens = [_only(cases, specimen) for specimen in known.specimens]
         return Book(known.source, _only(cases, known.reference), specimens)
-    if not all(misconception.specimen for misconception in exercise.misconceptions):
+    if not holds_answers(exercise):
         public_seeds = " and ".join(map(str, PUBLIC_SEEDS))
         raise NoReference(f"This edition knows the challenges of the seeds {public_seeds} only.")
     return compute(exercise, seeds)
+
+
+def holds_answers(exercise: Exercise) -> bool:
+    """Whether this edition has the reference and the specimens; a student edition has not."""
+    return all(misconception.specimen for misconception in exercise.misconceptions)
 
 
 def _only(cases: Iterable[str], seen: Observations) -> Observations:

@@ -13,7 +13,10 @@ from pathlib import Path
 import msgspec
 
 from grader.checking import registry
+from grader.checking.cited import cited_exercises
 from grader.judging.exercise import Exercise
+
+LABS = Path(__file__).parents[2] / "labs"
 
 
 class Entry(msgspec.Struct):
@@ -22,6 +25,7 @@ class Entry(msgspec.Struct):
     name: str
     title: str
     lab: str
+    place: int  # in its lab, from 1; 0 where the lab does not cite it
     frameworks: list[str]
     minutes: int
     difficulty: int
@@ -51,6 +55,7 @@ def of(exercise: Exercise) -> Entry:
         name=exercise.name,
         title=exercise.title,
         lab=exercise.lesson,
+        place=_place_in_lab(exercise),
         frameworks=list(exercise.frameworks),
         minutes=exercise.minutes,
         difficulty=exercise.difficulty,
@@ -62,6 +67,12 @@ def of(exercise: Exercise) -> Entry:
         note=exercise.note,
         source=registry.fingerprint(exercise),
     )
+
+
+def _place_in_lab(exercise: Exercise) -> int:
+    source = LABS / f"{exercise.lesson}.py"
+    cited = cited_exercises(source) if source.exists() else []
+    return cited.index(exercise.name) + 1 if exercise.name in cited else 0
 
 
 def write(entry: Entry, source: Path) -> None:

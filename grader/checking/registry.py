@@ -10,6 +10,7 @@ import sys
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import grader.exercises
 from grader.checking.told import Told
@@ -29,15 +30,13 @@ def names() -> list[str]:
 
 def module_of(name: str) -> str:
     """The module of an exercise, to import. Raises `KeyError` where there is none."""
-    return _modules()[name]
+    return _modules()[name].module
 
 
 def source_of(name: str) -> Path | None:
     """The file of an exercise's module; None where no chapter has one of that name."""
-    module = _modules().get(name)
-    if module is None:
-        return None
-    return Path(grader.exercises.__path__[0], *module.split(".")[2:]).with_suffix(".py")
+    found = _modules().get(name)
+    return found.source if found else None
 
 
 def fingerprint(exercise: Exercise) -> str:
@@ -46,15 +45,30 @@ def fingerprint(exercise: Exercise) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
 
 
+class Module(NamedTuple):
+    """Where an exercise stands: what to import, and the file."""
+
+    module: str
+    source: Path
+
+
 @cache
-def _modules() -> dict[str, str]:
-    """{exercise: its module}, from the folders of the chapters."""
-    chapters = pkgutil.iter_modules(grader.exercises.__path__, "grader.exercises.")
-    places = {
-        c.name: f"{grader.exercises.__path__[0]}/{c.name.rpartition('.')[2]}" for c in chapters
+def _modules() -> dict[str, Module]:
+    """{exercise: where it stands}, from the folders of the chapters."""
+    return {
+        module.name: Module(f"grader.exercises.{chapter.name}.{module.name}", source)
+        for root in grader.exercises.__path__
+        for chapter in pkgutil.iter_modules([root])
+        for module in pkgutil.iter_modules([str(Path(root, chapter.name))])
+        if (source := Path(root, chapter.name, f"{module.name}.py"))
     }
-    found = ((m.name, c) for c, place in places.items() for m in pkgutil.iter_modules([place]))
-    return {name: f"{chapter}.{name}" for name, chapter in found}
+
+
+def forget() -> None:
+    """Look for exercises anew: the folders have changed in which they are."""
+    importlib.invalidate_caches()
+    _modules.cache_clear()
+    find.cache_clear()
 
 
 @cache

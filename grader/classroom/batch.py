@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from grader.classroom.collect.find import HandIn
 from grader.classroom.gradebook import records
 from grader.classroom.gradebook.gradebook import Gradebook
 from grader.classroom.gradebook.records import Graded
+from grader.classroom.mark.budget import Budget
 from grader.classroom.mark.draw import Draw
 from grader.classroom.mark.engine import Engine, GivenUp
 from grader.classroom.mark.errors import BatchError
@@ -26,6 +27,8 @@ from grader.judging.exercise import Exercise
 
 LOST_IN_A_ROW = 5
 """If the sandbox breaks under so many submissions in a row, it is not their fault."""
+
+CHANGED = "it was changed while it was graded. Give the same command again."
 
 Todo = tuple[HandIn, str]
 """A hand-in and the hash of its content."""
@@ -48,12 +51,16 @@ class Tally:
 
 @dataclass(frozen=True)
 class Batch:
-    """Everything that grading takes, beside the hand-ins."""
+    """Everything that grading takes, beside the hand-ins.
+
+    `seconds` is what all answers of a hand-in may compute together.
+    """
 
     lab: Lab
     draw: Draw
     engine: Engine
     gradebook: Gradebook
+    seconds: float
     key: Key = field(default_factory=Key)
 
     def run(self, todo: Sequence[Todo], jobs: int, advance: Callable[[], None]) -> Tally:
@@ -91,28 +98,37 @@ class Batch:
     def grade(self, hand_in: HandIn, content: str) -> Graded:
         """Grade one hand-in. Records nothing."""
         try:
-            harvest = self._harvest(hand_in)
+            harvest = self._harvest(hand_in, content)
         except Unusable as error:
             return Graded(hand_in, content, unusable=str(error))
         except GivenUp:
             nothing = [lost(exercise, self.key) for exercise in self.lab.exercises]
             return Graded(hand_in, content, nothing)
         seeds = self.draw.picked(hand_in.student.name, content)
-        marked = [self._marked(exercise, harvest, seeds) for exercise in self.lab.exercises]
+        budget, marked = Budget(self.seconds, len(self.lab.exercises)), []
+        for exercise in self.lab.exercises:
+            marked.append(self._marked(exercise, harvest, seeds, budget))
+            budget.next()
         return Graded(hand_in, content, marked)
 
-    def _harvest(self, hand_in: HandIn) -> Harvest:
+    def _harvest(self, hand_in: HandIn, content: str) -> Harvest:
         wish = Wish(hand_in.file, hand_in.read(), self.lab.names, modules_of(hand_in))
+        if digest(wish.content, wish.modules) != content:
+            raise Unusable(CHANGED)
         harvest = self.engine.harvest(wish)
         if harvest.unusable:
             raise Unusable(harvest.unusable)
         return harvest
 
-    def _marked(self, exercise: Exercise, harvest: Harvest, seeds: Sequence[int]) -> Marked:
+    def _marked(
+        self, exercise: Exercise, harvest: Harvest, seeds: Sequence[int], budget: Budget
+    ) -> Marked:
         if why := harvest.missing.get(exercise.name):
             return missing(exercise, why)
         answers = harvest.answers[exercise.name]
-        return best(mark(exercise, answer, seeds, self.key, self.engine) for answer in answers)
+        return best(
+            mark(exercise, answer, seeds, self.key, self.engine, budget) for answer in answers
+        )
 
     def _note(self, outcome: Graded | str | None, tally: Tally) -> None:
         """Record what was graded, and count it."""
@@ -154,7 +170,12 @@ def content_of(hand_in: HandIn) -> str:
         content = hand_in.read()
     except Unusable as error:
         content = f"{hand_in.file}: {error}".encode()
-    beside = "".join(f"\0{name}\0{text}" for name, text in sorted(modules_of(hand_in).items()))
+    return digest(content, modules_of(hand_in))
+
+
+def digest(content: bytes, modules: Mapping[str, str]) -> str:
+    """The hash of a file and of the modules beside it."""
+    beside = "".join(f"\0{name}\0{text}" for name, text in sorted(modules.items()))
     return hashlib.sha256(content + beside.encode()).hexdigest()
 
 

@@ -20,15 +20,17 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from grader.classroom.compiled import compiled
 from grader.classroom.mark.engine import GivenUp, Local, local
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab, find
 from grader.harvesting.harvester import Harvest, Harvester, Wish
-from grader.judging.evidence import Observations
 from grader.judging.terms import Challenge
 from grader.judging.wire import decode, encode
 from grader.running.candidate import Request
+from grader.sandbox import Measured
 
 try:
     import distributed
@@ -65,6 +67,13 @@ class Setting:
     unsafe: bool
 
 
+class Run(msgspec.Struct):
+    """Run an answer, for so many seconds at `most`."""
+
+    request: Request
+    most: float
+
+
 class Cluster:
     """The engine. `jobs` is how many answers it takes at once. Threads share it."""
 
@@ -83,10 +92,12 @@ class Cluster:
                 return self._harvester.harvest(wish)
         return decode(self._done(wish), Harvest)
 
-    def observe(self, exercise: str, statements: Sequence[str], cases: Challenge) -> Observations:
-        return decode(self._done(Request.of(exercise, statements, cases)), Observations)
+    def measured(
+        self, exercise: str, statements: Sequence[str], cases: Challenge, most: float
+    ) -> Measured:
+        return decode(self._done(Run(Request.of(exercise, statements, cases), most)), Measured)
 
-    def _done(self, wish: Wish | Request) -> bytes:
+    def _done(self, wish: Wish | Run) -> bytes:
         """What a worker answers. A task that was lost before it began is given out again."""
         name = f"grade-{uuid.uuid4().hex}"
         arguments = (name, self._setting, type(wish), encode(wish))
@@ -136,14 +147,15 @@ def _silent() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def work(name: str, setting: Setting, kind: type[Wish] | type[Request], message: bytes) -> bytes:
+def work(name: str, setting: Setting, kind: type[Wish] | type[Run], message: bytes) -> bytes:
     """What runs on a worker: harvest or observe, and send the outcome back."""
     engine = _engine(setting)
     with _tried(name):
         wish = decode(message, kind)
         if isinstance(wish, Wish):
             return encode(engine.harvest(wish))
-        return encode(engine.observe(wish.exercise, wish.statements, wish.cases))
+        asked = wish.request
+        return encode(engine.measured(asked.exercise, asked.statements, asked.cases, wish.most))
 
 
 @contextmanager

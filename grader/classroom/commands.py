@@ -105,7 +105,8 @@ def _graded(
         print(f"Wrote a new secret to {options.secret}. Keep it: secret numbers come from it.")
     began = time.monotonic()
     with _engine(options, lab, len(todo)) as (engine, jobs), _progress(len(todo)) as advance:
-        batch = Batch(lab, draw.Draw(secret, lab.name), engine, gradebook)
+        drawn = draw.Draw(secret, lab.name)
+        batch = Batch(lab, drawn, engine, gradebook, options.budget)
         tally = batch.run(todo, jobs, advance)
     _say(tally, time.monotonic() - began, gradebook)
     return tally

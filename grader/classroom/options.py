@@ -11,6 +11,8 @@ GRADEBOOK, SECRET = "gradebook.sqlite", Path("grading.secret")
 
 KEEP = "which of several files of a student counts: the last, or the best of the last three"
 ROSTER = "a CSV of who is in the class; whatever is nobody's in it is not graded"
+BUDGET = 120.0  # seconds; right answers to a lab take two
+TOGETHER = f"what all answers in a file may compute together (default: {BUDGET:g} s)"
 FROM = f"where the secret numbers come from; made if it is not there (default: {SECRET})"
 WHERE = f"a file for SQLite, or postgresql://user@host/database (default: {GRADEBOOK})"
 FORMAT = "for which system; without it, only how the class did is shown"
@@ -29,23 +31,22 @@ interruption the same command goes on. Exit status: 0 all graded, 1 some could n
 nobody's, 2 the command could not begin or go on. docs/grading.md has the whole story."""
 
 
-def add_commands(commands: Any) -> None:
-    """Add the commands of grading to these subparsers."""
-    _add_grade(commands)
-    _add_export(commands)
-    _add_points(commands)
-    _add_term(commands)
-    _add_report(commands)
-    _add_changes(commands)
-    _add_forget(commands)
+def add_commands(commands: Any) -> list[argparse.ArgumentParser]:
+    """Add the commands of grading to these subparsers, and return them."""
+    parts = [_add_grade, _add_export, _add_points, _add_term, _add_report, _add_changes]
+    return [add(commands) for add in [*parts, _add_forget, _add_regrade]]
+
+
+def _add_regrade(commands: Any) -> argparse.ArgumentParser:
     again = commands.add_parser("regrade", help="reproduce one score from its row alone")
     again.add_argument("row", metavar="ROW", type=int, help="as feedback names it: Result ROW")
     _add_gradebook(again)
     _add_unsafe(again)
     again.set_defaults(run=_regrade)
+    return again
 
 
-def _add_grade(commands: Any) -> None:
+def _add_grade(commands: Any) -> argparse.ArgumentParser:
     grading = commands.add_parser("grade", help="grade a class's submissions", epilog=DETAILS)
     grading.add_argument("submissions", nargs="+", metavar="SUBMISSIONS", type=Path)
     grading.add_argument("--roster", metavar="CSV", type=Path, help=ROSTER)
@@ -54,12 +55,16 @@ def _add_grade(commands: Any) -> None:
     grading.add_argument(
         "--jobs", type=_at_least_one, metavar="N", help="answers at once (default: one a core)"
     )
+    grading.add_argument(
+        "--budget", type=_seconds, metavar="SECONDS", default=BUDGET, help=TOGETHER
+    )
     grading.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler, tcp://host:8786")
     _add_unsafe(grading)
     grading.set_defaults(run=_grade)
+    return grading
 
 
-def _add_export(commands: Any) -> None:
+def _add_export(commands: Any) -> argparse.ArgumentParser:
     exporting = commands.add_parser("export", help="how the class did; its scores for an LMS")
     exporting.add_argument("format", nargs="?", choices=FORMATS, help=FORMAT)
     _add_results(exporting)
@@ -70,9 +75,10 @@ def _add_export(commands: Any) -> None:
     exporting.add_argument("--secret", metavar="FILE", type=Path, default=SECRET, help=FROM)
     exporting.add_argument("--fill", nargs=3, metavar=("SHEET", "COLUMN", "FILE"), help=FILL)
     exporting.set_defaults(run=_export)
+    return exporting
 
 
-def _add_points(commands: Any) -> None:
+def _add_points(commands: Any) -> argparse.ArgumentParser:
     deciding = commands.add_parser("points", help="rules for points, extensions, adjustments")
     deciding.add_argument("--lab", required=True, metavar="NN", help="the lab's number or stem")
     rules = deciding.add_argument_group("rules for everybody; what is not named stays as it is")
@@ -90,9 +96,10 @@ def _add_points(commands: Any) -> None:
     deciding.add_argument("--reason", default="", metavar="TEXT", help="stands in the trail")
     _add_gradebook(deciding)
     deciding.set_defaults(run=_points)
+    return deciding
 
 
-def _add_term(commands: Any) -> None:
+def _add_term(commands: Any) -> argparse.ArgumentParser:
     adding = commands.add_parser("term", help="all labs of a term in one CSV")
     adding.add_argument("--labs", required=True, metavar="02,04", help="numbers or stems")
     adding.add_argument("--drop", type=_whole, default=0, metavar="N", help="the lowest N labs")
@@ -101,9 +108,10 @@ def _add_term(commands: Any) -> None:
     adding.add_argument("--keep", choices=["last", "best"], default="last", help=KEEP)
     _add_gradebook(adding)
     adding.set_defaults(run=_term)
+    return adding
 
 
-def _add_report(commands: Any) -> None:
+def _add_report(commands: Any) -> argparse.ArgumentParser:
     reporting = commands.add_parser("report", help="how the class did, as a page with plots")
     reporting.add_argument("--lab", required=True, metavar="NN", help="the lab's number or stem")
     reporting.add_argument(
@@ -114,17 +122,19 @@ def _add_report(commands: Any) -> None:
     reporting.add_argument("--secret", metavar="FILE", type=Path, default=SECRET, help=FROM)
     _add_gradebook(reporting)
     reporting.set_defaults(run=_report)
+    return reporting
 
 
-def _add_changes(commands: Any) -> None:
+def _add_changes(commands: Any) -> argparse.ArgumentParser:
     changing = commands.add_parser("changes", help="whose score changed with a corrected lab")
     changing.add_argument("--lab", required=True, metavar="NN", help="the lab's number or stem")
     changing.add_argument("--keep", choices=["last", "best"], default="last", help=KEEP)
     _add_gradebook(changing)
     changing.set_defaults(run=_changes)
+    return changing
 
 
-def _add_forget(commands: Any) -> None:
+def _add_forget(commands: Any) -> argparse.ArgumentParser:
     forgetting = commands.add_parser("forget", help="remove a student from all that was written")
     forgetting.add_argument("--secret", metavar="FILE", type=Path, default=SECRET, help=FROM)
     forgetting.add_argument("student", metavar="STUDENT", help="name or number")
@@ -133,6 +143,7 @@ def _add_forget(commands: Any) -> None:
     )
     _add_gradebook(forgetting)
     forgetting.set_defaults(run=_forget)
+    return forgetting
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +167,12 @@ def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 1 or more")
+    return float(text)
 
 
 def _whole(text: str) -> int:

@@ -134,7 +134,8 @@ def beliefs_about(right: Candidate) -> Callable[..., Misconception]:
 class Exercise:
     """An exercise. Its name is the reference's, and the reference's docstring is the task.
 
-    `lesson` is the stem shared by lesson, lab and solution; `section` a heading in that lesson.
+    `lesson` is the stem shared by lesson, lab and solution; `section` a heading in that lesson, or
+    empty where there is no lesson.
     `difficulty` is a number from 1, for the first exercise of a lab, to 5, for its hardest. `note`
     is shown after a pass. `twin` names the exercise that is the same in the other framework.
 

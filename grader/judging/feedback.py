@@ -23,12 +23,14 @@ NEUTRAL, GOOD, OPEN = "#999999", "#009E73", "#E69F00"  # Okabe-Ito; the words ca
 class Feedback:
     """A report with its note, shown as HTML in a notebook and as text elsewhere.
 
-    `printed` is what the answer printed, by case.
+    `printed` is what the answer printed, by case. `so_far` says after a pass what of
+    the lab is done.
     """
 
     report: Report
     note: str = ""
     printed: Mapping[str, str] = field(default_factory=dict)
+    so_far: str = ""
 
     def __str__(self) -> str:
         return as_text(self, shutil.get_terminal_size().columns)
@@ -118,6 +120,8 @@ def _paragraphs(feedback: Feedback) -> Iterator[tuple[str, str]]:
         yield "Note", feedback.note
     if feedback.printed:
         yield "Printed", _prints(feedback)
+    if feedback.so_far:
+        yield "So far", feedback.so_far
 
 
 def _prints(feedback: Feedback) -> str:

@@ -7,9 +7,10 @@ its reference is still to be written.
 from __future__ import annotations
 
 import keyword
+import re
 from pathlib import Path
 
-from grader.press.targets import ROOT, lessons
+from grader.press.targets import ROOT, lessons, sources
 
 SKELETON = '''"""{sentence} (say what it teaches, and in which framework)."""
 
@@ -69,7 +70,7 @@ EXERCISE = Exercise(
     challenge=challenge,
     hints=("TODO: a question.", "TODO: a next step, close to the answer."),
     lesson="{lesson}",
-    section="TODO: a heading of that lesson",
+    section="{section}",
     frameworks=("torch",),
     minutes=10,
     difficulty=2,
@@ -78,12 +79,31 @@ EXERCISE = Exercise(
 '''
 
 
+LAB = """# %% [markdown]
+# # Lab {number}: {title}
+#
+# TODO: what this lab is about.
+
+# %%
+from grader import NotAttempted, check, hint
+
+# %% [markdown]
+# ## Exercises
+
+# %% exercise="{name}"
+"""
+STEM = re.compile(r"\d\d_[a-z0-9_]+")
+
+
 class CannotCreate(Exception):
     """The exercise cannot be begun; the message says why."""
 
 
-def create(name: str, lesson: str, root: Path = ROOT) -> Path:
+def create(name: str, lesson: str, root: Path = ROOT, own: bool = False) -> Path:
     """Write the skeleton of an exercise for a lesson, by its number or stem, and return its path.
+
+    In a bank, which is a teacher's `own`, there may be a lab and no lesson. One that is not there
+    is begun as well, if it is named in full: `09_topic`.
 
     Raises:
         CannotCreate: the name is no function name, the exercise exists, or the lesson does not.
@@ -93,26 +113,46 @@ def create(name: str, lesson: str, root: Path = ROOT) -> Path:
             f"{name!r} cannot name a function. Take a verb phrase in small letters, such as "
             "count_dead_units."
         )
-    stem = _stem(lesson, root)
-    exercises = root / "grader" / "exercises"
+    stem = _stem(lesson, root, own)
+    exercises = root if own else root / "grader" / "exercises"
     if there := next(exercises.glob(f"*/{name}.py"), None):
         raise CannotCreate(f"There is already an exercise called {name}: {there}")
     chapter = exercises / f"c{stem}"
     if not chapter.exists():
-        chapter.mkdir()
+        chapter.mkdir(parents=True)
         title = stem[3:].replace("_", " ")
         head = f'"""Exercises of chapter {stem[:2]}, {title}."""\n'
         (chapter / "__init__.py").write_text(head, encoding="utf-8")
     sentence = name.replace("_", " ").capitalize()
     path = chapter / f"{name}.py"
-    text = SKELETON.format(name=name, sentence=sentence, lesson=stem)
+    section = "TODO: a heading of that lesson" if _has(root, "lessons", stem) else ""
+    text = SKELETON.format(name=name, sentence=sentence, lesson=stem, section=section)
     path.write_text(text, encoding="utf-8")
+    if own and not _has(root, "labs", stem):
+        _begin_lab(root / "labs" / f"{stem}.py", name)
     return path
 
 
-def _stem(lesson: str, root: Path) -> str:
+def _has(root: Path, kind: str, stem: str) -> bool:
+    return (root / kind / f"{stem}.py").exists()
+
+
+def _begin_lab(path: Path, name: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    title = path.stem[3:].replace("_", " ").capitalize()
+    text = LAB.format(number=path.stem[:2], title=title, name=name)
+    path.write_text(text, encoding="utf-8")
+
+
+def _stem(lesson: str, root: Path, own: bool) -> str:
     stems = [path.stem for path in lessons(root)]
+    if own:
+        stems = sorted({*stems, *(path.stem for path in sources(root / "labs"))})
+        if STEM.fullmatch(lesson):
+            return lesson
     fitting = [stem for stem in stems if stem == lesson or stem.startswith(f"{lesson}_")]
     if len(fitting) != 1:
-        raise CannotCreate(f"There is no lesson {lesson!r}. There are: {', '.join(stems)}.")
+        begin = " Name a new lab in full, such as 09_topic." if own else ""
+        there = ", ".join(stems) or "none"
+        raise CannotCreate(f"There is no lesson or lab {lesson!r}. There are: {there}.{begin}")
     return fitting[0]

@@ -35,6 +35,9 @@ FOLD = "fold"
 SOLUTION = "solution"
 """The tag of a cell of a lab that stands in its solution alone."""
 
+NAMES = {"torch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
+"""What headings call the frameworks."""
+
 ANSWERS = re.compile(r"\bpredict\.measured\(")
 ASKS = re.compile(r"\bselfcheck\.\w+\(")
 
@@ -147,15 +150,20 @@ def _exercise_cells(
 
 
 def heading(exercise: Exercise, number: int) -> str:
-    """What stands over an exercise: title, size, and the section of the lesson it rests on."""
-    frameworks = " and ".join({"torch": "PyTorch", "jax": "JAX"}[f] for f in exercise.frameworks)
-    section = f"../lessons/{exercise.lesson}.ipynb#{links.anchor(exercise.section)}"
+    """What stands over an exercise: title, size, and the section that it rests on, if one."""
+    frameworks = " and ".join(NAMES[f] for f in exercise.frameworks)
     return (
         f"### {links.title(exercise, number)}\n\n"
         f"{frameworks} · {exercise.points} points · difficulty {exercise.difficulty} of 5 · "
-        f"about {exercise.minutes} minutes · rests on [{exercise.section}]({section}) · "
-        f"stuck? `hint({exercise.name})`"
+        f"about {exercise.minutes} minutes · {_rests_on(exercise)}stuck? `hint({exercise.name})`"
     )
+
+
+def _rests_on(exercise: Exercise) -> str:
+    if not exercise.section:
+        return ""
+    place = f"../lessons/{exercise.lesson}.ipynb#{links.anchor(exercise.section)}"
+    return f"rests on [{exercise.section}]({place}) · "
 
 
 def _answer(exercise: Exercise, imports: set[str]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from grader.checking import book, catalogue, registry
+from grader.checking import bank, book, catalogue, registry
 from grader.harvesting import views
 from grader.harvesting.slices import Statement, statements, take
 from grader.judging.exercise import Claim, Exercise, Misconception, standing_in
@@ -33,7 +33,7 @@ WHOLE += ["LICENSE", "LICENSE-CONTENT", "NOTICE", "jupyter", "paramlock", "lesso
 """What goes along as it is."""
 
 OF_THE_GRADER = ["__init__.py", "__main__.py", "judging", "harvesting", "instruments", "checking"]
-OF_THE_GRADER += ["running", "exercises/__init__.py"]
+OF_THE_GRADER += ["running", "learning", "exercises/__init__.py"]
 """What goes along of the grader as it is. What is not named here stays at home."""
 
 README = """# Parameter locking, hands-on: student edition
@@ -47,7 +47,7 @@ class ReleaseError(Exception):
 
 
 def release(folder: Path, root: Path = ROOT) -> None:
-    """Write the student edition into an empty or a new folder.
+    """Write the student edition into an empty or a new folder, with the bank if one is open.
 
     Raises:
         ReleaseError: the folder holds something, a notebook is missing, or a book is older than its
@@ -55,15 +55,19 @@ def release(folder: Path, root: Path = ROOT) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ReleaseError(f"{folder} is not empty. Name a new folder, or empty that one first.")
-    notebooks = [target for target in targets(root) if not target.answered]
+    own = bank.folder()
+    woven = [*targets(root), *(targets(own) if own else [])]
+    notebooks = [target for target in woven if not target.answered]
     if missing := [target for target in notebooks if not target.notebook.exists()]:
         stems = " ".join(target.source.stem for target in missing)
-        raise ReleaseError(f"{missing[0].label} is missing. Run: python -m grader weave {stems}")
+        where = f" --exercises {own}" if missing[0].root == own else ""
+        command = f"python -m grader weave {stems}{where}"
+        raise ReleaseError(f"{missing[0].label} is missing. Run: {command}")
     folder.mkdir(parents=True, exist_ok=True)
     for name in WHOLE:
         _copy(root / name, folder / name)
     for target in notebooks:
-        _write_notebook(target, folder / target.notebook.relative_to(root))
+        _write_notebook(target, folder / target.notebook.relative_to(target.root))
     (folder / "README.md").write_text(README, encoding="utf-8")
     _write_grader(folder / "grader", root / "grader")
 
@@ -93,9 +97,10 @@ def _write_grader(folder: Path, ours: Path) -> None:
         _copy(ours / name, folder / name)
     for name in registry.names():
         exercise = registry.find(name)
-        chapter = Path("exercises", f"c{exercise.lesson}")
+        theirs = book.path(exercise).parents[1]
+        chapter = Path("exercises", theirs.name)
         (folder / chapter / "evidence").mkdir(parents=True, exist_ok=True)
-        _copy(ours / chapter / "__init__.py", folder / chapter / "__init__.py")
+        _copy(theirs / "__init__.py", folder / chapter / "__init__.py")
         _write_exercise(exercise, folder / chapter)
 
 

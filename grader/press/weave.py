@@ -13,9 +13,10 @@ from nbformat import NotebookNode
 
 from grader.checking import book, catalogue, registry
 from grader.checking.cited import cited_exercises
+from grader.press import verdicts
 from grader.press.building import built, digest
 from grader.press.executing import executed
-from grader.press.targets import Target, WeaveError
+from grader.press.targets import ROOT, Target, WeaveError
 
 SIZE_LIMIT = 400_000  # bytes; larger notebooks load slowly and are not shown by code hosts
 
@@ -38,19 +39,19 @@ def weave(target: Target, force: bool = False) -> bool:
             f"{target.label} was changed by hand, and weaving would overwrite that. Keep a copy "
             "under another name, or say --force."
         )
+    target.notebook.parent.mkdir(exist_ok=True)  # it is executed there
     kept = None if force else _with_stored_outputs(target)
     text = text_of(kept or executed(target))
     if len(text.encode()) > SIZE_LIMIT:
         raise WeaveError(f"{target.label}: {len(text.encode())} bytes, more than {SIZE_LIMIT}.")
     if target.notebook.exists() and target.notebook.read_text(encoding="utf-8") == text:
         return False
-    target.notebook.parent.mkdir(exist_ok=True)
     target.notebook.write_text(text, encoding="utf-8")
     return True
 
 
 def weave_all(picked: Sequence[Target], force: bool = False) -> None:
-    """Write the evidence books of the cited exercises, then the notebooks; say which changed."""
+    """Write the evidence books of the cited exercises, the notebooks, and the claims page."""
     cited = {name: None for target in picked for name in cited_exercises(target.source)}
     for name in cited:
         exercise = registry.find(name)
@@ -59,6 +60,8 @@ def weave_all(picked: Sequence[Target], force: bool = False) -> None:
     for target in picked:
         changed = weave(target, force)
         print(f"{target.label}: {'written' if changed else 'unchanged'}")
+    if any(target.is_lesson and target.root == ROOT for target in picked):
+        verdicts.write()
 
 
 def _with_stored_outputs(target: Target) -> NotebookNode | None:

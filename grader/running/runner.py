@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from grader.exercises import BANK
 from grader.judging.evidence import Observations, Raised
 from grader.judging.terms import Challenge
 from grader.judging.wire import encode, read_frame, write_frame
@@ -83,6 +84,7 @@ class Runner:
             settings = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads cost more than they bring
             if self.edition:
                 settings["PYTHONPATH"] = str(self.edition)
+                settings.pop(BANK, None)  # the edition holds a bank that is open, without answers
             self._process = subprocess.Popen(
                 [
                     sys.executable,

@@ -2,6 +2,6 @@
 
 from grader.sandbox.box import Broken
 from grader.sandbox.inside.limits import Limits
-from grader.sandbox.sandbox import Sandbox, Unavailable
+from grader.sandbox.sandbox import Measured, Sandbox, Unavailable
 
-__all__ = ["Broken", "Limits", "Sandbox", "Unavailable"]
+__all__ = ["Broken", "Limits", "Measured", "Sandbox", "Unavailable"]

@@ -7,9 +7,11 @@ read as evidence or not at all.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +35,13 @@ TRIES = 2  # for an answer under which the sandbox itself fails
 
 class Unavailable(Exception):
     """There is no sandbox on this machine; the message says what is missing and how to get it."""
+
+
+class Measured(msgspec.Struct):
+    """What was observed of an answer, and how many seconds of its time that took."""
+
+    seen: Observations
+    seconds: float = 0.0
 
 
 class Sandbox:
@@ -113,30 +122,37 @@ class Sandbox:
         Raises:
             Broken: the sandbox failed, again and again, which is no evidence of anything.
         """
+        return self.measured(exercise, statements, cases).seen
+
+    def measured(
+        self, exercise: str, statements: Sequence[str], cases: Challenge, most: float = math.inf
+    ) -> Measured:
+        """The same for an answer that may take so many seconds at `most`, and what it took."""
+        limits = self.limits.within(most)
         if self._box is None:
-            return self._observe_without_protection(exercise, statements, cases)
+            began = time.monotonic()
+            with Runner(limits.wall, self._view.edition) as runner:
+                seen = runner.observe(exercise, statements, cases)
+            return Measured(seen, limits.spent(0.0, time.monotonic() - began))
         numbered = {str(place): inputs for place, inputs in enumerate(cases.values())}
-        result = self._run(encode(Request.of(exercise, statements, numbered)))
-        seen = _observations(result, list(numbered), self.limits)
-        return {case: seen[number] for case, number in zip(cases, numbered, strict=True)}
+        result, wall = self._run(encode(Request.of(exercise, statements, numbered)), limits)
+        found = _observations(result, list(numbered), limits)
+        seen = {case: found[number] for case, number in zip(cases, numbered, strict=True)}
+        return Measured(seen, limits.spent(result.ending.cpu, wall))
 
-    def _observe_without_protection(
-        self, exercise: str, statements: Sequence[str], cases: Challenge
-    ) -> Observations:
-        with Runner(self.limits.wall, self._view.edition) as runner:
-            return runner.observe(exercise, statements, cases)
-
-    def _run(self, frame: bytes) -> Result:
+    def _run(self, frame: bytes, limits: Limits) -> tuple[Result, float]:
+        """What came back of a job, and the seconds that it took."""
         tries = 0
         while True:
             box = self._box
             assert box is not None
             try:
+                began = time.monotonic()
                 with self._cores.one() as core:
-                    result = box.run(Job(self.limits, core), frame)
+                    result = box.run(Job(limits, core), frame)
                 with self._changing:
                     self.cpu += result.ending.cpu
-                return result
+                return result, time.monotonic() - began
             except Broken:
                 tries += self._replace(box)
                 if tries == TRIES:

@@ -1,4 +1,4 @@
-"""Show a watched run while it goes: a figure in a notebook, a line in a terminal."""
+"""Show a watched run while it goes: a figure in a notebook, a line in a terminal, else nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from typing import Any
 
 from paramlock.pictures.picture import Picture
 from paramlock.watching.record import QUANTITIES, Record, layers_in, line, series
+
+
+def display_for(live: bool | None, interval: float) -> Live | None:
+    """What shows a run, if anything does; `None` leaves it to where the words would go."""
+    shown = _in_notebook() or _in_terminal() if live is None else live
+    return Live(interval) if shown else None
 
 
 class Live:
@@ -42,6 +48,10 @@ class Live:
 def _in_notebook() -> bool:
     ipython = sys.modules.get("IPython")  # a notebook has loaded it
     return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def _in_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()  # None under pythonw
 
 
 def picture(history: Sequence[Record]) -> Picture:

@@ -5,7 +5,8 @@ gradient norm, the update ratio that the step really made, and the shares of dea
 (saturated) derivatives on that step's batch. A unit dead on one batch may be alive on another;
 `paramlock.certificate` looks at all the data. Between recorded steps nothing is measured.
 
-In a notebook a figure follows the run; in a terminal, a line does.
+In a notebook a figure follows the run; in a terminal, a line does; a log is left alone. Listeners
+(`paramlock.loggers`) are told of each record.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import csv
 import importlib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from numbers import Real
 from pathlib import Path
@@ -23,7 +24,8 @@ from typing import Any
 from paramlock.models.frameworks import form_of
 from paramlock.models.numbers import plain
 from paramlock.pictures.picture import Picture
-from paramlock.watching.live import Live, picture
+from paramlock.watching.listeners import Listener
+from paramlock.watching.live import display_for, picture
 from paramlock.watching.record import QUANTITIES, Record, layers_in, line, series
 
 SCHEMA = 1
@@ -39,16 +41,19 @@ class Watch:
         every: int,
         delta: float,
         replay: bool,
-        live: bool,
+        live: bool | None,
         interval: float,
+        listeners: tuple[Listener, ...] = (),
     ) -> None:
         self.history: list[Record] = []
         self.step = 0
         self._model, self._optimizer = model, optimizer
         self._every, self._delta, self._replay = every, delta, replay
-        self._display = Live(interval) if live else None
+        self._display = display_for(live, interval)
+        self._listeners = listeners
         self._eye: Any = None
         self._going = False
+        self._in_program = False  # a compiled program reports to this watch
 
     def __enter__(self) -> Watch:
         return self.start()
@@ -91,27 +96,43 @@ class Watch:
         if self._eye is not None:
             self._eye.close()
             self._eye = None
+        if self._in_program:
+            from paramlock.watching import in_flax as flax_watch
+
+            flax_watch.wait()
         if self._going and self._display and self.history:
             self._display.show(self.history, now=True)
         self._going = False
 
-    def note(self, params: Any, gradients: Any, updates: Any) -> None:
+    def note(self, params: Any, gradients: Any, updates: Any, step: Any = None) -> None:
         """Take in a step of a JAX loop, which has no hooks: three trees of one structure.
 
         `params` before the step, its `gradients`, and the `updates` that optax made of them.
-        Call it on every step, outside `jit`; most cost nothing. The first begins the watch, where
-        neither `with` nor `start()` did; then end it by `stop()`, which shows the last state.
+        Call it on every step; most cost nothing. The first begins the watch, where neither `with`
+        nor `start()` did; then end it by `stop()`, which shows the last state.
+
+        Inside `jax.jit` and `lax.scan` it becomes a part of the program, which then tells of its
+        steps for as long as it is used. There give the number of the `step` if it is at hand: the
+        norms are taken on every `every`-th alone then, and the program may run on several devices.
+        Without it they are taken on each, and the host counts.
 
         Raises:
             ValueError: the structures differ.
         """
-        self._going = True
-        record = None
-        if self._due():
-            from paramlock.watching import in_flax as flax_watch
+        from paramlock.watching import in_flax as flax_watch
 
-            record = flax_watch.record(params, gradients, updates)
-        self._add(record)
+        self._going = True
+        if flax_watch.is_traced(gradients):
+            self._in_program = True
+            told = self._told_by_program
+            flax_watch.record_when_run(params, gradients, updates, step, self._every, told)
+            return
+        self.step = self.step if step is None else int(step)
+        self._add(flax_watch.record(params, gradients, updates) if self._due() else None)
+
+    def _told_by_program(self, make: Callable[[], Record], step: int | None) -> None:
+        self.step = self.step if step is None else step
+        self._add(make() if self._due() else None)
 
     def _due(self) -> bool:
         return self.step % self._every == 0
@@ -123,6 +144,8 @@ class Watch:
             self.history.append(record)
             if self._display:
                 self._display.show(self.history)
+            for listener in self._listeners:
+                _tell(listener, record)
         self.step += 1
 
     def series(self, quantity: str, layer: str) -> list[float]:
@@ -180,8 +203,9 @@ def watch(
     every: int = 10,
     delta: float = 0.05,
     replay: bool = False,
-    live: bool = True,
+    live: bool | None = None,
     interval: float = 1.0,
+    on_record: Listener | Iterable[Listener] = (),
 ) -> Watch:
     """A watch over the training of a torch `model` by `optimizer`, or of a JAX loop.
 
@@ -201,7 +225,10 @@ def watch(
     which an entry counts as saturated. `replay`: look into fused calls as well, at the gates of
     an LSTM or GRU and the rows of attention, by computing them again, so that a look costs up to
     two steps more. `live`: show a figure (notebook) or a line (terminal), at most once in
-    `interval` seconds, and the last state at the end. `start()` and `stop()` stand in for `with`;
+    `interval` seconds, and the last state at the end; where standard error is neither, but a file
+    or a pipe, nothing unless `live=True`. `on_record`: a function, or several, called with each
+    `Record` as it is kept; `paramlock.loggers` has some. One that fails is warned of, and training
+    goes on. `start()` and `stop()` stand in for `with`;
     `lightning_callback()` finds model and optimizer itself, so neither need be given there. A
     JAX loop gives neither, and calls `note(params, gradients, updates)` on each step.
 
@@ -213,7 +240,20 @@ def watch(
         raise ValueError(f"every is {every!r}: give the steps between two looks, 1 or more")
     if not isinstance(delta, Real) or delta <= 0:
         raise ValueError(f"delta is {delta!r}: give the derivative below which a unit is flat")
-    return Watch(model, optimizer, every, delta, replay, live, interval)
+    listeners = (on_record,) if callable(on_record) else tuple(on_record)
+    if not all(map(callable, listeners)):
+        raise ValueError("on_record is a function of a Record, or several: see paramlock.loggers")
+    return Watch(model, optimizer, every, delta, replay, live, interval, listeners)
+
+
+def _tell(listener: Listener, record: Record) -> None:
+    """Tell a listener; a run of days must not end because a logger lost its network."""
+    try:
+        listener(record)
+    except Exception as error:
+        name = getattr(listener, "__qualname__", type(listener).__name__)
+        words = f"{type(error).__name__}: {error}"
+        warnings.warn(f"on_record {name} failed at step {record.step}: {words}", stacklevel=2)
 
 
 # --- Lightning

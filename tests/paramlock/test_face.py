@@ -11,6 +11,7 @@ import pytest
 
 import paramlock
 import paramlock.flax
+import paramlock.loggers
 import paramlock.torch
 from tests import ROOT
 
@@ -18,6 +19,7 @@ FACES = {
     "paramlock": paramlock,
     "paramlock.torch": paramlock.torch,
     "paramlock.flax": paramlock.flax,
+    "paramlock.loggers": paramlock.loggers,
     "paramlock.mixing": paramlock.mixing,
 }
 NAMES = [(face, name) for face, module in FACES.items() for name in module.__all__]
@@ -85,7 +87,7 @@ def test_twins_take_the_same_arguments_after_the_first(name):
 # --- what importing loads
 
 SLOW = ["matplotlib.pyplot", "IPython", "jupyterlab", "torch", "jax"]
-BARE = "import paramlock; paramlock.Lock, paramlock.certificate, paramlock.watch"
+BARE = "import paramlock; paramlock.Lock, paramlock.audit, paramlock.watch, paramlock.loggers"
 TORCH = """
 import torch, paramlock
 model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))

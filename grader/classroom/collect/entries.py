@@ -13,9 +13,10 @@ import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +27,8 @@ from grader.harvesting.cells import Unusable
 SIZE_LIMIT = 60_000_000  # bytes of one file; a notebook with 50 MB of pictures is below it
 MEMBERS_LIMIT = 1_000  # files in a zip or a folder that a student made
 DIRECTORY_LIMIT = 400 * MEMBERS_LIMIT  # bytes in which a zip lists so many
+OPEN_ZIPS = 2  # zip files of students that are kept open: reading one may take a second
+DOUBT = "\N{REPLACEMENT CHARACTER}"
 HEADER = 30  # bytes that stand before each member of a zip, at least
 
 TRACES = re.compile(
@@ -46,6 +49,13 @@ LARGE = (
 DAMAGED = "the zip file is damaged or encrypted. Hand in the notebook itself."
 CROWDED = f"it holds more than {MEMBERS_LIMIT:,} files. Hand in the notebook itself."
 OVERLAPPING = "files in the zip file lie over each other. Hand in the notebook itself."
+FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""How everything is opened: no link is followed, and no pipe is waited for."""
+
+Names = tuple[str, ...]
+"""The names on the way from an argument to what is below it, as the file system has them."""
+
 NEVER = datetime(1970, 1, 1)
 """When something was written that has no date, or one that no calendar has."""
 
@@ -54,13 +64,14 @@ NEVER = datetime(1970, 1, 1)
 class Entry:
     """What was found at a path below an argument. `parts` are the names on the way to it.
 
-    `read()` gives its bytes or raises `Unusable` with the reason.
+    `read()` gives its bytes or raises `Unusable` with the reason; `size` is how many, at most.
     """
 
     parts: tuple[str, ...]
     written: datetime
     read: Callable[[], bytes]
     folder: bool = False
+    size: int = 0
 
     @property
     def name(self) -> str:
@@ -96,7 +107,7 @@ def below(path: Path) -> list[Entry]:
     if not path.is_file():
         raise BatchError(f"{path} is not there. Name a notebook, a folder or a zip download.")
     if not is_zip(path.name):
-        return list(_opened([_on_disk(path, (readable(path.name),))]))
+        return list(_opened([_on_disk(path.parent, (path.name,))]))
     try:
         archive = zipfile.ZipFile(path)
         return list(_opened(_members(lambda: archive)))
@@ -105,9 +116,8 @@ def below(path: Path) -> list[Entry]:
 
 
 def readable(name: str) -> str:
-    """A name that a terminal, a page and a database can show."""
-    text = os.fsencode(name).decode(errors="replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """A name that a terminal, a page and a database can show. Two names never become one."""
+    return "".join(c if c.isprintable() and c != DOUBT else f"{DOUBT}[{ord(c):x}]" for c in name)
 
 
 # On disk
@@ -120,12 +130,12 @@ def _in_folder(folder: Path) -> Iterator[Entry]:
     except OSError as error:
         raise BatchError(f"{folder} cannot be read ({error.strerror}).") from None
     for item in items:
-        entry = _on_disk(item, (readable(item.name),))
+        entry = _on_disk(folder, (item.name,))
         if _is_trace(entry):
             continue
         yield entry
         if entry.folder:
-            yield from _bounded(_walked(item, entry.parts), entry)
+            yield from _bounded(_walked(folder, (item.name,)), entry)
 
 
 def _bounded(found: Iterable[Entry], owner: Entry) -> Iterator[Entry]:
@@ -137,23 +147,51 @@ def _bounded(found: Iterable[Entry], owner: Entry) -> Iterator[Entry]:
         yield from entries
 
 
-def _walked(folder: Path, parts: tuple[str, ...]) -> Iterator[Entry]:
-    waiting = [(folder, parts)]
+def _walked(root: Path, names: Names) -> Iterator[Entry]:
+    waiting = [names]
     while waiting:
-        here, parts = waiting.pop()
+        here = waiting.pop()
         try:
-            with os.scandir(here) as listing:
+            with _folder(root, here) as held, os.scandir(held) as listing:
                 items = sorted(item.name for item in islice(listing, MEMBERS_LIMIT + 1))
         except OSError as error:
-            yield Entry(parts, NEVER, partial(refuse, UNREADABLE.format(error.strerror)))
+            reason = UNREADABLE.format(error.strerror)
+            yield Entry(tuple(map(readable, here)), NEVER, partial(refuse, reason))
             continue
         for name in items:
-            entry = _on_disk(here / name, (*parts, readable(name)))
+            entry = _on_disk(root, (*here, name))
             if _is_trace(entry):
                 continue
             yield entry
             if entry.folder:
-                waiting.append((here / name, entry.parts))
+                waiting.append((*here, name))
+
+
+@contextmanager
+def _folder(root: Path, names: Names) -> Iterator[int | str]:
+    """The folder to which these names lead from a root, opened; no link is followed on the way.
+
+    Whoever can write there may put a link in place of a folder at any time. Windows cannot open
+    folders; there it is the path.
+    """
+    if os.open not in os.supports_dir_fd:
+        yield os.path.join(root, *names)
+        return
+    with ExitStack() as stack:
+        held = os.open(root, FOLDER)
+        stack.callback(os.close, held)
+        for name in names:
+            held = os.open(name, FOLDER | SAFELY, dir_fd=held)
+            stack.callback(os.close, held)
+        yield held
+
+
+def _opened_file(root: Path, names: Names) -> int:
+    """A descriptor of a file, or of whatever has come into its place."""
+    with _folder(root, names[:-1]) as held:
+        if isinstance(held, int):
+            return os.open(names[-1], os.O_RDONLY | SAFELY, dir_fd=held)
+        return os.open(os.path.join(held, names[-1]), os.O_RDONLY | SAFELY)
 
 
 def _is_trace(entry: Entry) -> bool:
@@ -163,7 +201,8 @@ def _is_trace(entry: Entry) -> bool:
     return hidden or any(TRACES.fullmatch(name) for name in entry.parts)
 
 
-def _on_disk(path: Path, parts: tuple[str, ...]) -> Entry:
+def _on_disk(root: Path, names: Names) -> Entry:
+    path, parts = Path(root, *names), tuple(map(readable, names))
     try:
         status = path.lstat()
     except OSError as error:  # in a folder that may be listed, but not entered
@@ -176,7 +215,8 @@ def _on_disk(path: Path, parts: tuple[str, ...]) -> Entry:
     if not stat.S_ISREG(status.st_mode):
         return Entry(parts, written, partial(refuse, NO_FILE))
     hidden = path.name.startswith(".")
-    return Entry(parts, written, partial(refuse, HIDDEN) if hidden else partial(_read, path))
+    read = partial(refuse, HIDDEN) if hidden else partial(_read, root, names)
+    return Entry(parts, written, read, size=status.st_size)
 
 
 def _moment(seconds: float) -> datetime:
@@ -186,12 +226,14 @@ def _moment(seconds: float) -> datetime:
         return NEVER
 
 
-def _read(path: Path) -> bytes:
-    """The bytes of a file that is still no link when it is opened."""
+def _read(root: Path, names: Names) -> bytes:
+    """The bytes of a file that is still one when it is opened."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-        with open(descriptor, "rb") as file:
-            size = min(os.fstat(descriptor).st_size, SIZE_LIMIT)  # room is made for all asked for
+        with open(_opened_file(root, names), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Unusable(NO_FILE)
+            size = min(status.st_size, SIZE_LIMIT)  # room is made for all asked for
             return _within_limit(file.read(size + 1))
     except OSError as error:
         raise Unusable(UNREADABLE.format(error.strerror)) from None
@@ -231,6 +273,7 @@ class _Listing(io.BytesIO):
         return super().read(size)
 
 
+@lru_cache(OPEN_ZIPS)
 def _students_zip(read: Callable[[], bytes]) -> zipfile.ZipFile:
     """A zip file that can be read in no time.
 
@@ -261,15 +304,17 @@ def _overlap(members: Iterable[zipfile.ZipInfo]) -> bool:
 
 
 def _members(opened: Callable[[], zipfile.ZipFile]) -> Iterator[Entry]:
-    """What a zip holds. It is opened again for each reading, or `opened` gives an open one."""
+    """What a zip holds; of two files of one name the last, as it is when it is unpacked."""
+    found: dict[tuple[str, ...], Entry] = {}
     for member in opened().infolist():
         names = [readable(name) for name in re.split(r"[/\\]", member.filename)]
         parts = tuple(name for name in names if name not in ("", ".", ".."))
         if parts:
             read = _how_to_read(opened, member, parts[-1])
-            entry = Entry(parts, _date(member), read, folder=member.is_dir())
+            entry = Entry(parts, _date(member), read, member.is_dir(), member.file_size)
             if not _is_trace(entry):
-                yield entry
+                found[parts] = entry
+    yield from found.values()
 
 
 def _how_to_read(

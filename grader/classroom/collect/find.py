@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,6 +23,8 @@ from grader.classroom.collect.entries import Entry, below, is_zip, readable, ref
 from grader.classroom.collect.roster import Roster
 from grader.classroom.collect.systems import NOBODY, PHANTOM, Student, Top
 
+NAME_LIMIT = 300  # characters of a file's name with its folders, as it is shown
+MODULE_LIMIT = 1_000_000  # bytes of a module that goes along; whoever keeps data in one is alone
 FILES_LIMIT = 10  # files of one student that are looked at: the newest
 
 NO_NOTEBOOK = "there is no notebook (.ipynb) and no Python file (.py) in it. It holds: {}."
@@ -35,6 +38,7 @@ TYPED = {
     "_link.html": "a link was handed in, and no notebook (.ipynb).",
 }
 """What an LMS calls the file in which it keeps what was typed into its page."""
+NAMED = 5  # names that a remark lists
 COPY = re.compile(r"( ?\(\d+\)|-Copy\d+|-\d+)$", re.IGNORECASE)
 """What a browser, JupyterLab or an LMS appends to a name that is there already."""
 
@@ -75,7 +79,7 @@ def find(paths: Iterable[Path], lab: str, roster: Roster | None = None) -> Found
     found = Found()
     of_student: dict[Student, list[Entry]] = {}
     homes: dict[Student, Path] = {}
-    for path in paths:
+    for path in {path.resolve(): path for path in paths}.values():
         for entry, owner in _owned(path, lab, found.remarks):
             known = roster.student("/".join(entry.parts), owner) if roster else owner
             student = _apart(known, path, homes, found.remarks)
@@ -102,13 +106,23 @@ def _look_alikes(students: Iterable[Student]) -> Iterator[str]:
 
 def _apart(owner: Student, path: Path, homes: dict[Student, Path], remarks: list[str]) -> Student:
     """The owner; one without a number who is in two arguments is two students."""
-    if owner == NOBODY or owner.number or homes.setdefault(owner, path) == path:
+    if owner == NOBODY or owner.number:
         return owner
-    other = replace(owner, name=f"{owner.name} ({_container(path)})")
-    words = f"{owner.name} is in {homes[owner]} and in {path}: taken for two students."
-    if words not in remarks:
-        remarks.append(words)
-    return other
+    for name in _names_of(owner.name, _container(path)):
+        student = replace(owner, name=name)
+        if homes.setdefault(student, path) == path:
+            break
+        words = f"{name} is in {homes[student]} and in {path}: taken for two students."
+        if words not in remarks:
+            remarks.append(words)
+    return student
+
+
+def _names_of(name: str, container: str) -> Iterator[str]:
+    """What somebody may be called of whom there is another: by the container, then by number."""
+    yield name
+    yield f"{name} ({container})"
+    yield from (f"{name} ({container} {number})" for number in count(2))
 
 
 # Of one student
@@ -143,7 +157,13 @@ def _without_notebook(entries: Sequence[Entry], files: Sequence[Entry]) -> Entry
 def _hand_in(
     student: Student, entry: Entry, beside: Mapping[str, Callable[[], bytes]] = MappingProxyType({})
 ) -> HandIn:
-    return HandIn(student, "/".join(entry.parts), entry.written, entry.read, beside)
+    return HandIn(student, _shown("/".join(entry.parts)), entry.written, entry.read, beside)
+
+
+def _shown(name: str) -> str:
+    """A name without its middle where it is very long."""
+    half = NAME_LIMIT // 2
+    return name if len(name) <= NAME_LIMIT else f"{name[:half]}…{name[-half:]}"
 
 
 def _beside(entry: Entry, entries: Iterable[Entry]) -> dict[str, Callable[[], bytes]]:
@@ -152,7 +172,8 @@ def _beside(entry: Entry, entries: Iterable[Entry]) -> dict[str, Callable[[], by
     for other in entries:
         stem, dot, ending = other.name.rpartition(".")
         alike = other.parts[:-1] == entry.parts[:-1] and other != entry
-        if alike and dot and ending == "py" and stem.isidentifier():
+        small = other.size <= MODULE_LIMIT
+        if alike and small and dot and ending == "py" and stem.isidentifier():
             modules[stem] = other.read
     return modules
 
@@ -167,13 +188,16 @@ def _may_hold_answers(name: str) -> bool:
 
 def _owned(path: Path, lab: str, remarks: list[str]) -> Iterator[tuple[Entry, Student]]:
     """Every entry of an argument with its owner."""
-    entries = _unwrapped(below(path), path)
+    entries = _unwrapped(below(path), path, remarks)
     entries = [entry for entry in entries if not _is_phantom(entry)]
     if submitters := gradescope.submitters(entries):
         yield from gradescope.owned(entries, submitters)
         return
+    yield from ((entry, NOBODY) for entry in entries if gradescope.is_sheet(entry))
+    entries = [entry for entry in entries if not gradescope.is_sheet(entry)]
     tops = dict.fromkeys(map(_top, entries))
     known = systems.read(tops)
+    remarks += _odd_ones(tops, known)
     if not known and _in_sections(entries):
         remarks.append(
             f"The folders in {path} hold nothing but folders: taken for sections, with a folder "
@@ -181,8 +205,31 @@ def _owned(path: Path, lab: str, remarks: list[str]) -> Iterator[tuple[Entry, St
         )
         yield from ((_inside(entry), _of_section(entry)) for entry in entries if _deep(entry))
         return
-    owners = {**_by_path(tops, lab, _container(path)), **known}
+    unknown = [top for top in tops if top not in known]
+    owners = {**_by_path(unknown, lab, _container(path)), **known}
+    remarks += _shared(owners, unknown)
     yield from ((entry, owners[_top(entry)]) for entry in entries)
+
+
+def _odd_ones(tops: Collection[Top], known: Collection[Top]) -> Iterator[str]:
+    """Names that say whose they are among others that do not: perhaps a student made them up."""
+    if known and len(known) < len(tops):
+        names = ", ".join(sorted(top.name for top in known)[:NAMED])
+        yield (
+            f"{len(known)} of {len(tops)} names are read as a learning management system gives "
+            f"them, and the others as they stand. Check whose these are: {names}."
+        )
+
+
+def _shared(owners: Mapping[Top, Student], tops: Iterable[Top]) -> Iterator[str]:
+    """Names of different files that make them one student's."""
+    of_name: dict[Student, list[str]] = {}
+    for top in tops:
+        if owners[top] != NOBODY:
+            of_name.setdefault(owners[top], []).append(top.name)
+    for student, names in of_name.items():
+        if len(names) > 1:
+            yield f"{' and '.join(names)} are taken for one student's, {student.name}."
 
 
 def _top(entry: Entry) -> Top:
@@ -226,7 +273,7 @@ def _container(path: Path) -> str:
 # Folders around folders
 
 
-def _unwrapped(entries: Sequence[Entry], path: Path) -> list[Entry]:
+def _unwrapped(entries: Sequence[Entry], path: Path, remarks: list[str]) -> list[Entry]:
     """Without a folder around all others, if that is no student's.
 
     It is none if it is called like the argument, if what is in it has the names of a system, or if
@@ -238,11 +285,14 @@ def _unwrapped(entries: Sequence[Entry], path: Path) -> list[Entry]:
     inner = [_inside(entry) for entry in entries if len(entry.parts) > 1]
     names = dict.fromkeys(map(_top, inner))
     (top,) = tops
-    known = len(systems.read(names)) > 1 or any(gradescope.is_sheet(entry) for entry in inner)
+    known = len(systems.read(names)) > 1 or gradescope.is_export(inner)
     folders = all(name.folder for name in names) and len(_holding(inner)) > 1
-    if inner and not is_zip(top.name) and (known or folders or top.name in _names(path)):
-        return inner
-    return list(entries)
+    called_alike = top.name in _names(path) or gradescope.WRAPPER.fullmatch(top.name)
+    if not inner or is_zip(top.name) or not (known or folders or called_alike):
+        return list(entries)
+    if not called_alike:
+        remarks.append(f"{top.name} in {path} is taken for a folder around all, and no student's.")
+    return inner
 
 
 def _names(path: Path) -> set[str]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from grader.classroom.collect.entries import Entry
+from grader.classroom.collect.entries import Entry, readable
 from grader.classroom.collect.systems import NOBODY, Student
 from grader.classroom.mark.errors import BatchError
 from grader.harvesting.cells import Unusable
 
 SHEET = "submission_metadata.yml"
 SHEET_LIMIT = 10_000_000  # bytes; a class of ten thousand has less
+
+WRAPPER = re.compile(r"assignment_[0-9]+_export")
+"""What Gradescope calls the folder around all."""
+
+ANSWERS = (".ipynb", ".py", ".zip")
 
 Submitters = Mapping[str, Sequence[Student]]
 """{folder: the students who handed it in together}."""
@@ -23,15 +29,27 @@ def is_sheet(entry: Entry) -> bool:
     return entry.parts == (SHEET,)
 
 
-def submitters(entries: Iterable[Entry]) -> Submitters:
+def is_export(entries: Sequence[Entry]) -> bool:
+    """Whether the sheet is Gradescope's own: beside it there are folders, and no answers.
+
+    In a folder of files that students named themselves, one might write a sheet and so decide whose
+    all the others are.
+    """
+    beside = [entry for entry in entries if len(entry.parts) == 1 and not entry.folder]
+    return any(map(is_sheet, entries)) and not any(
+        entry.name.lower().endswith(ANSWERS) for entry in beside
+    )
+
+
+def submitters(entries: Sequence[Entry]) -> Submitters:
     """Who is behind each folder; empty where this is no export of Gradescope.
 
     Raises:
         BatchError: there is a sheet, and it cannot be read.
     """
-    sheet = next(filter(is_sheet, entries), None)
-    if sheet is None:
+    if not is_export(entries):
         return {}
+    sheet = next(filter(is_sheet, entries))
     try:
         content = sheet.read()
         if len(content) > SHEET_LIMIT:
@@ -45,9 +63,14 @@ def submitters(entries: Iterable[Entry]) -> Submitters:
 
 
 def _student(about: Mapping[str, Any]) -> Student:
-    number = str(about.get(":sid") or about.get(":email") or "")
-    name = str(about.get(":name") or number)
+    number = _text(about.get(":sid")) or _text(about.get(":email"))
+    name = _text(about.get(":name")) or number
     return Student(f"{name}_{number}" if number else name, number)
+
+
+def _text(value: Any) -> str:
+    """A cell of the sheet. Lists in lists, which YAML can make of a few bytes, are none."""
+    return readable(str(value)) if isinstance(value, str | int) else ""
 
 
 def owned(entries: Iterable[Entry], known: Submitters) -> Iterator[tuple[Entry, Student]]:

@@ -35,16 +35,20 @@ NOBODY = Student("")
 Readings = Mapping[Top, Student]
 """Whose each name is, as far as a system's grammar fits."""
 
-STAMP = r"\d{4}(?:-\d\d){5}"
-MOODLE_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_[a-z]+_?")
-MOODLE_FILE = re.compile(r"(?P<name>[^_]+)_(?P<number>\d+)_assignsubmission_[a-z]+_.+")
+STAMP = r"[0-9]{4}(?:-[0-9]{2}){5}"
+MOODLE_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>[0-9]+)_assignsubmission_[a-z]+_?")
+MOODLE_FILE = re.compile(r"(?P<name>[^_]+)_(?P<number>[0-9]+)_assignsubmission_[a-z]+_.+")
+MOODLE_TWICE = re.compile(r".*_[0-9]+_assignsubmission_.*_[0-9]+_assignsubmission_.*")
+"""A full name or a file's name that looks like Moodle's own: nobody can say where it ends."""
 CANVAS = re.compile(
-    r"(?P<name>[^_]+)_(?:late_)?(?P<number>\d+)_(?:\d+_.+|text\.html|link\.html)", re.IGNORECASE
+    r"(?P<name>[^_]+)_(?:late_)?(?P<number>[0-9]+)_(?:[0-9]+_.+|text\.html|link\.html)",
+    re.IGNORECASE,
 )
-CANVAS_ANONYMOUS = re.compile(r"anon_(?P<name>[a-z0-9]+)_(?:late_)?\d+_.+", re.IGNORECASE)
+CANVAS_ANONYMOUS = re.compile(r"anon_(?P<name>[a-z0-9]+)_(?:late_)?[0-9]+_.+", re.IGNORECASE)
 BLACKBOARD = re.compile(rf"(?P<head>.+?)_attempt_{STAMP}(?:_.+|\.txt)")
 BRIGHTSPACE = re.compile(
-    r"(?P<number>\d+)-\d+ - (?P<name>.+?) - [A-Z][a-z]+ \d\d?, \d{4} \d{1,2}:?\d\d [AP]M(?: - .+)?"
+    r"(?P<number>\d+)-\d+ - (?P<name>.+?) - [A-Z][a-z]+ \d\d?, \d{4} \d{1,2}:?\d\d [AP]M(?: - .+)?",
+    re.ASCII,
 )
 PHANTOM = re.compile(r"index\.html", re.IGNORECASE)
 """What a system itself puts beside the hand-ins (Brightspace)."""
@@ -82,6 +86,8 @@ def _moodle(tops: list[Top]) -> Readings:
         pattern = MOODLE_FOLDER if top.folder else MOODLE_FILE
         if match := pattern.fullmatch(top.name):
             found[top] = _numbered(_without_group(match["name"]), match["number"])
+        if not top.folder and MOODLE_TWICE.fullmatch(top.name):
+            found[top] = NOBODY
     return found
 
 

@@ -21,6 +21,8 @@ from grader.judging.feedback import Feedback, as_html
 
 LONGEST = 120  # bytes of a file's name, of 255 that file systems have
 MADE = re.compile(r"-[0-9a-f]{16}$")
+RESERVED = re.compile(r"(?:con|prn|aux|nul|com.|lpt.)(?:\..*)?")
+"""What Windows takes for a device, whatever it ends with."""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -77,6 +79,8 @@ def file_name(student: str) -> str:
     No two students have the same: what looks like a name made here is itself made another one.
     """
     plain = re.sub(r"[^\w.-]+", "-", student).strip(".-").encode()[:LONGEST].decode(errors="ignore")
+    if RESERVED.fullmatch(plain.casefold()):
+        plain = f"student-{plain}"
     if plain == student == student.casefold() and not MADE.search(student):
         return plain
     return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:16]}"

@@ -153,7 +153,7 @@ def _named(cell: str, known: Collection[str]) -> str | None:
 def _row(letter: Letter, lab: Lab) -> Iterator[Any]:
     earned = {part.report.exercise: part.report.earned for part in letter.exercises}
     yield harmless(letter.student)
-    yield letter.number
+    yield harmless(letter.number)
     yield from (earned.get(name, "") for name in lab.names)
     yield "" if letter.unusable else letter.earned
     yield letter.possible

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from tempfile import mkstemp
 
 from grader.classroom.mark.errors import BatchError
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all. It stays as it was if anything goes wrong."""
-    draft = path.with_name(f".{os.getpid()}.draft")
+    descriptor, draft = mkstemp(".draft", ".", path.parent)  # new: nobody has put a link there
     try:
-        draft.touch(mode=0o600)
-        draft.write_bytes(content)
-        draft.replace(path)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        Path(draft).replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
 
 
 def writing(path: Path, content: bytes) -> None:

@@ -10,9 +10,8 @@ from typing import Protocol
 
 from grader.classroom.mark.errors import BatchError
 from grader.harvesting.harvester import Harvest, Harvester, Wish
-from grader.judging.evidence import Observations
 from grader.judging.terms import Challenge
-from grader.sandbox import Broken, Sandbox, Unavailable
+from grader.sandbox import Broken, Measured, Sandbox, Unavailable
 from grader.sandbox.folders import temporary
 
 
@@ -23,13 +22,15 @@ class GivenUp(Exception):
 class Observer(Protocol):
     """What observes answers on this machine. Threads share it."""
 
-    def observe(self, exercise: str, statements: Sequence[str], cases: Challenge) -> Observations:
-        """What an answer does in these cases."""
+    def measured(
+        self, exercise: str, statements: Sequence[str], cases: Challenge, most: float
+    ) -> Measured:
+        """What an answer does in these cases, for which it has so many seconds at `most`."""
         ...
 
 
 class Engine(Observer, Protocol):
-    """All that grading needs of a machine. `observe` may raise `GivenUp`. Threads share it."""
+    """All that grading needs of a machine. `measured` may raise `GivenUp`. Threads share it."""
 
     def harvest(self, wish: Wish) -> Harvest:
         """The answers in a file."""
@@ -54,9 +55,11 @@ class Local:
         finally:
             self._free.put(harvester)
 
-    def observe(self, exercise: str, statements: Sequence[str], cases: Challenge) -> Observations:
+    def measured(
+        self, exercise: str, statements: Sequence[str], cases: Challenge, most: float
+    ) -> Measured:
         try:
-            return self._observer.observe(exercise, statements, cases)
+            return self._observer.measured(exercise, statements, cases, most)
         except Broken as error:  # the sandbox itself has tried twice
             raise GivenUp(str(error)) from None
 

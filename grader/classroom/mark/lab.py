@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from grader.checking import catalogue, registry
+from grader.checking import bank, catalogue, registry
 from grader.checking.catalogue import Entry
 from grader.checking.cited import cited_exercises
 from grader.classroom.mark.errors import BatchError
@@ -60,7 +60,9 @@ def find(name: str) -> Lab:
 
 
 def _in_order(stem: str, entries: list[Entry]) -> list[Entry]:
-    source = SOURCES / f"{stem}.py"
-    cited = cited_exercises(source) if source.exists() else []
+    own = bank.folder()
+    sources = [SOURCES, *([own / "labs"] if own else [])]
+    found = [path for folder in sources if (path := folder / f"{stem}.py").exists()]
+    cited = [name for source in found for name in cited_exercises(source)]
     places = {name: place for place, name in enumerate(cited)}
     return sorted(entries, key=lambda entry: places.get(entry.name, len(places)))

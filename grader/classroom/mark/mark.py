@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from grader.classroom.mark.budget import Budget
 from grader.classroom.mark.engine import Engine, GivenUp
 from grader.classroom.mark.key import Key, plain_name
 from grader.judging.evidence import Observations, Raised
@@ -23,6 +24,7 @@ WHY_ELSEWHERE = (
     "Does your code use the numbers of the examples, or remember something from call to call?"
 )
 LOST = Raised("Lost", "the place it ran in broke down under it, twice. It will be run again.")
+NOTHING_LEFT = Raised("TimeLimit", "nothing is left of the time for all answers in the file")
 LIMITS = ("TimeLimit", "CpuLimit", "MemoryLimit", "ProcessLimit")
 ODD = Raised("Garbled", "what your code returned has a form that cannot be read")
 
@@ -57,11 +59,16 @@ def lost(exercise: Exercise, key: Key) -> Marked:
 
 
 def mark(
-    exercise: Exercise, statements: Sequence[str], seeds: Sequence[int], key: Key, engine: Engine
+    exercise: Exercise,
+    statements: Sequence[str],
+    seeds: Sequence[int],
+    key: Key,
+    engine: Engine,
+    budget: Budget | None = None,
 ) -> Marked:
     """Run and judge an answer. `seeds` are the secret ones it is put to."""
     began = time.monotonic()
-    answer, shown = Answer(exercise, statements, key, engine), None
+    answer, shown = Answer(exercise, statements, key, engine, budget or Budget()), None
     try:
         whole, evidence = answer.on_all_numbers(seeds)
         report = _hidden(whole)
@@ -94,10 +101,15 @@ class Answer:
     """An answer, about to be run and judged."""
 
     def __init__(
-        self, exercise: Exercise, statements: Sequence[str], key: Key, engine: Engine
+        self,
+        exercise: Exercise,
+        statements: Sequence[str],
+        key: Key,
+        engine: Engine,
+        budget: Budget,
     ) -> None:
         self.exercise, self.statements = exercise, statements
-        self.key, self.engine = key, engine
+        self.key, self.engine, self.budget = key, engine, budget
         self.cases, self.known = key.public(exercise)
 
     def on_all_numbers(self, seeds: Sequence[int]) -> tuple[Report, Observations]:
@@ -114,11 +126,18 @@ class Answer:
         return self._judged(seen, self.known.reference, self.known.specimens), seen
 
     def _observed(self, cases: Challenge) -> Observations:
-        seen = self.engine.observe(self.exercise.name, self.statements, cases)
+        seen = self._once(cases)
         if all(isinstance(o, Raised) and o.kind == "Ended" for o in seen.values()):
             # Somebody else may have ended it, as a machine does that is short of memory.
-            seen = self.engine.observe(self.exercise.name, self.statements, cases)
+            seen = self._once(cases)
         return seen
+
+    def _once(self, cases: Challenge) -> Observations:
+        if self.budget.left <= 0:
+            return dict.fromkeys(cases, NOTHING_LEFT)
+        run = self.engine.measured(self.exercise.name, self.statements, cases, self.budget.left)
+        self.budget.spent += run.seconds
+        return run.seen
 
     def _judged(
         self, seen: Observations, expected: Observations, specimens: Sequence[Observations]

@@ -24,19 +24,21 @@ from axe_playwright_python.sync_playwright import Axe
 from jax._src.compilation_cache import decompress_executable
 from playwright.sync_api import sync_playwright
 
+from grader import check
 from grader.__main__ import _parser, main
 from grader.checking import book, registry
-from grader.checking.check import check
 from grader.classroom.compiled import compiled
 from grader.classroom.give_back.letters import letters
 from grader.classroom.gradebook.gradebook import Gradebook
 from grader.classroom.mark import draw, lab, mark
+from grader.classroom.mark.budget import Budget
 from grader.classroom.mark.engine import GivenUp
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.key import Key
 from grader.harvesting.harvester import Harvester, Wish
 from grader.harvesting.slices import Statement
 from grader.judging.evidence import Raised, Seen, Unattempted
+from grader.sandbox import Limits, Measured
 from tests import ROOT
 from tests.grader.classroom import light
 from tests.grader.classroom.archives import packed
@@ -151,14 +153,14 @@ class Scripted:
     def __init__(self, *functions):
         self.functions, self.asked = list(functions), []
 
-    def observe(self, exercise, statements, cases):
+    def measured(self, exercise, statements, cases, most):
         self.asked.append(list(cases))
         function = self.functions.pop(0)
         if isinstance(function, Exception):
             raise function
         if isinstance(function, Raised):
-            return dict.fromkeys(cases, function)
-        return {case: Seen(function(inputs["x"])) for case, inputs in cases.items()}
+            return Measured(dict.fromkeys(cases, function))
+        return Measured({case: Seen(function(inputs["x"])) for case, inputs in cases.items()})
 
 
 def marked(*functions):
@@ -236,9 +238,9 @@ def test_of_several_readings_the_best_counts_and_none_runs_after_one_that_meets_
 
 def test_an_answer_that_is_not_attempted_runs_once():
     class Stub(Scripted):
-        def observe(self, exercise, statements, cases):
+        def measured(self, exercise, statements, cases, most):
             self.asked.append(cases)
-            return dict.fromkeys(cases, Unattempted())
+            return Measured(dict.fromkeys(cases, Unattempted()))
 
     engine = Stub()
     result = mark.mark(light.EXERCISE, ["stub"], SEEDS, Key(), engine)
@@ -250,6 +252,30 @@ def test_an_answer_that_a_limit_ended_runs_once_and_is_told_so():
     result, asked = marked(ended)
     assert len(asked) == 1 and result.report.earned == 0
     assert "90 seconds" in result.report.outcomes[0].seen
+
+
+def test_endless_answers_share_a_budget_and_leave_each_other_answer_its_part():
+    """Nine exercises of which the first eight never end; what the last takes is left to it."""
+    budget, limits = Budget(120.0, 9), Limits()
+    allowed = []
+    for _ in range(9):
+        allowed.append(limits.within(budget.left))
+        budget.spent += allowed[-1].cpu
+        budget.next()
+    assert [limit.cpu for limit in allowed[:1]] == [45] and not allowed[0].shortened
+    assert min(limit.cpu for limit in allowed) == pytest.approx(120 / 18)
+    assert all(limit.wall == pytest.approx(2 * limit.cpu) for limit in allowed)
+    assert budget.spent == pytest.approx(120)
+    assert "left it" in allowed[-1].words("CpuLimit")
+
+
+def test_an_answer_for_which_nothing_is_left_does_not_run():
+    engine = Scripted(double)
+    spent = Budget(2.0)
+    spent.spent = 2.5
+    result = mark.mark(light.EXERCISE, ["double_all = 1"], SEEDS, Key(), engine, spent)
+    assert engine.asked == [] and result.report.earned == 0 and not result.lost
+    assert "nothing is left of the time" in result.report.outcomes[0].seen
 
 
 def test_an_answer_under_which_the_sandbox_breaks_is_given_up_and_marked_as_lost():
@@ -434,7 +460,7 @@ def test_a_score_is_reproduced_from_its_row_alone(light_lab, capsys, monkeypatch
     assert main(["regrade", row]) == 0
     said = capsys.readouterr().out
     assert "They agree. The evidence is the same." in said and "bob" in said
-    monkeypatch.setattr(light.Inside, "observe", Scripted(double, double).observe)
+    monkeypatch.setattr(light.Inside, "measured", Scripted(double, double).measured)
     assert main(["regrade", row]) == 1
     assert "They differ. The evidence is not the same." in capsys.readouterr().out
     assert main(["regrade", "99"]) == 2
@@ -572,12 +598,12 @@ def test_a_lost_answer_is_graded_again_and_a_broken_sandbox_stops_the_batch(
     light_lab, capsys, monkeypatch
 ):
     class Breaking(light.Inside):
-        def observe(self, *arguments):
+        def measured(self, *arguments):
             raise GivenUp("it broke")
 
     hand_in(light_lab, {"alice": light.RIGHT})
     with monkeypatch.context() as breaking:
-        breaking.setattr(light.Inside, "observe", Breaking.observe)
+        breaking.setattr(light.Inside, "measured", Breaking.measured)
         assert graded() == 0
         assert "Given up" in capsys.readouterr().out and scores()["alice"]["total"] == "0"
         hand_in(light_lab, {f"student {n}": light.RIGHT for n in range(20)})
@@ -589,14 +615,14 @@ def test_a_lost_answer_is_graded_again_and_a_broken_sandbox_stops_the_batch(
 
 def test_what_the_grader_itself_cannot_do_costs_one_submission(light_lab, capsys, monkeypatch):
     hand_in(light_lab, {"alice": light.RIGHT, "bob": light.RIGHT + "# his"})
-    whole = light.Inside.observe
+    whole = light.Inside.measured
 
-    def failing(self, exercise, statements, cases):
+    def failing(self, exercise, statements, *more):
         if "his" in "".join(statements):
             raise OSError("no room on this machine")
-        return whole(self, exercise, statements, cases)
+        return whole(self, exercise, statements, *more)
 
-    monkeypatch.setattr(light.Inside, "observe", failing)
+    monkeypatch.setattr(light.Inside, "measured", failing)
     hand_in(light_lab, {"bob": "his = 1\n" + light.RIGHT.replace("x + x", "x + x * his")})
     assert graded() == 1
     assert "bob (bob.ipynb): OSError: no room" in capsys.readouterr().err

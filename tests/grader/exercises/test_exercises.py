@@ -1,205 +1,82 @@
 """Laws that every exercise obeys, run over the whole registry."""
 
-import ast
-import doctest
-import functools
-import importlib
 import inspect
-import re
 import statistics
 from collections import Counter
-from itertools import combinations
 
 import numpy as np
 import pytest
 
-from grader import check, hint
-from grader.checking import book, catalogue, registry
+from grader import hint
+from grader.checking import book, registry
 from grader.checking.cited import cited_exercises
-from grader.harvesting import views
-from grader.judging.evidence import Seen, alike, same
-from grader.judging.exercise import Claim, Misconception, NotAttempted, standing_in
-from grader.judging.feedback import Feedback
-from grader.judging.judge import judge
-from grader.judging.run import observations
-from grader.judging.wire import decode, encode
-from grader.press.mutation import mutants
-from grader.press.sources import read
-from grader.press.specification import specification
+from grader.judging.evidence import alike
+from grader.press.laws import form, judgement
+from grader.press.laws.observed import judged
 from tests import ROOT, other_wrongs, right_answers
-from tests.grader.exercises.unearned import forged, idle
 
-OTHER_SEEDS = (2, 1001)
 LABS = sorted((ROOT / "labs").glob("*.py"))
 exercises = pytest.mark.parametrize("name", registry.names())
 
 
-@functools.lru_cache(maxsize=256)  # a candidate is run once on a seed, whatever is asked of it
-def seen_at(exercise, candidate, seed):
-    return observations(exercise, candidate, exercise.cases((seed,)))
-
-
-def seen(exercise, candidate, seeds):
-    return {k: v for seed in seeds for k, v in seen_at(exercise, candidate, seed).items()}
-
-
-def run_now(exercise, seeds=book.PUBLIC_SEEDS):
-    """The book as its module makes it now."""
-    return book.of(exercise, lambda candidate: seen(exercise, candidate, seeds))
-
-
-def known_evidence(exercise, seeds):
-    public = set(seeds) <= set(book.PUBLIC_SEEDS)
-    return book.evidence(exercise, seeds) if public else run_now(exercise, seeds)
-
-
-def judged(exercise, candidate, seeds=book.PUBLIC_SEEDS):
-    known = known_evidence(exercise, seeds)
-    return judge(exercise, seen(exercise, candidate, seeds), known.reference, known.specimens)
+def holds(law, name):
+    assert list(law(registry.find(name))) == []
 
 
 @exercises
 def test_reference_meets_every_claim_on_any_challenge(name):
-    exercise = registry.find(name)
-    for seeds in (book.PUBLIC_SEEDS, OTHER_SEEDS):
-        own = seen(exercise, exercise.reference, seeds)
-        report = judge(exercise, own, own, [{} for _ in exercise.misconceptions])
-        assert report.verdict == "met", report
+    holds(judgement.reference_is_met, name)
 
 
 @exercises
 def test_stub_is_not_attempted(name):
-    exercise = registry.find(name)
-    namespace = dict(vars(importlib.import_module(registry.module_of(name))))
-    exec(views.stub(exercise), namespace | {"NotAttempted": NotAttempted}, scope := {})
-    feedback = check(scope[name])
-    assert feedback.report.verdict == "not attempted"
-    assert feedback.report.earned == 0
-    assert "not attempted yet" in str(feedback)
+    holds(form.stub_is_not_attempted, name)
 
 
 @exercises
 def test_specimens_are_rejected_and_recognised_as_themselves(name):
-    exercise = registry.find(name)
-    for seeds in (book.PUBLIC_SEEDS, OTHER_SEEDS):
-        for misconception in exercise.misconceptions:
-            report = judged(exercise, misconception.specimen, seeds)
-            assert report.verdict in ("not met", "raised"), f"passes: {misconception.belief}"
-            assert report.belief and report.belief.belief == misconception.belief, report
+    holds(judgement.specimens_are_recognised, name)
 
 
 @exercises
 def test_evidence_replayed_on_another_challenge_earns_less_than_full_points(name):
-    """Secret inputs are no use where the evidence that they ask for is that of the public ones."""
-    exercise = registry.find(name)
-    public, other = (known_evidence(exercise, seeds) for seeds in (book.PUBLIC_SEEDS, OTHER_SEEDS))
-    for seed in OTHER_SEEDS:
-        expected = {case: seen for case, seen in other.reference.items() if _seed(case) == seed}
-        replayed = {case: public.reference[_at_seed_0(case)] for case in expected}
-        report = judge(exercise, replayed, expected, other.specimens)
-        assert report.earned < exercise.points, seed
-
-
-def _seed(case):
-    return int(case.rpartition(" ")[2])
-
-
-def _at_seed_0(case):
-    return f"{case.rpartition(' ')[0]} {book.PUBLIC_SEEDS[0]}"
+    holds(judgement.replay_earns_less, name)
 
 
 @exercises
 def test_no_two_specimens_look_alike(name):
-    exercise = registry.find(name)
-    beliefs = [misconception.belief for misconception in exercise.misconceptions]
-    evidence = zip(beliefs, book.public(exercise).specimens, strict=True)
-    alike_ = [(a, b) for (a, one), (b, other) in combinations(evidence, 2) if same(one, other)]
-    assert alike_ == []
+    holds(form.no_two_specimens_look_alike, name)
 
 
 @exercises
 def test_evidence_is_deterministic_and_survives_the_journey(name):
-    exercise = registry.find(name)
-    once, again = (
-        observations(exercise, exercise.reference, exercise.cases((0,))) for _ in range(2)
-    )
-    assert same(once, again)
-    for case, observation in once.items():
-        evidence = observation.evidence
-        assert alike(evidence, decode(encode(Seen(evidence)), Seen).evidence), case
-
-
-@exercises
-def test_inputs_are_plain_data_and_named_like_the_parameters(name):
-    exercise = registry.find(name)
-    for inputs in exercise.cases((0,)).values():
-        assert alike(decode(encode(dict(inputs)), dict), dict(inputs))
+    holds(form.evidence_travels, name)
 
 
 @exercises
 def test_book_is_up_to_date(name):
-    exercise = registry.find(name)
-    stored = book.stored(exercise)
-    assert stored and book.agree(stored, run_now(exercise)), "run: python -m grader weave"
-    assert catalogue.stored(registry.source_of(name)) == catalogue.of(exercise)
+    holds(form.book_is_up_to_date, name)
 
 
 @exercises
 def test_words_are_there(name):
-    exercise = registry.find(name)
-    assert exercise.name == name
-    assert 2 <= len(exercise.hints) <= 4 and all(exercise.hints)
-    assert exercise.note and exercise.minutes > 0 and exercise.frameworks
-    assert exercise.difficulty in range(1, 6)
-    for claim in exercise.claims:
-        assert claim.expects.endswith(".") and claim.question.endswith("?") and claim.points > 0
-    for misconception in exercise.misconceptions:
-        assert misconception.belief and misconception.fails
-        assert misconception.question.endswith("?")
+    assert registry.find(name).name == name
+    holds(form.words_are_there, name)
 
 
 @exercises
 def test_the_example_is_the_last_section_and_true_in_its_lab(name):
-    exercise = registry.find(name)
-    task = inspect.cleandoc(exercise.reference.__doc__)
-    head, lines = re.split(r"^(\w+):\n", task, flags=re.MULTILINE)[-2:]
-    assert head == "Example" and len(lines.splitlines()) <= 8
-    given = imported_in_lab(exercise.lesson) | {name: exercise.reference}
-    (example,) = doctest.DocTestFinder(recurse=False).find(exercise.reference, name, globs=given)
-    said = []
-    assert doctest.DocTestRunner().run(example, out=said.append).failed == 0, "".join(said)
-
-
-@functools.cache
-def imported_in_lab(lesson):
-    """The names that a learner has in a lab before any exercise is answered."""
-    cells = [c for c in read(ROOT / "labs" / f"{lesson}.py") if c.cell_type == "code"]
-    own = [cell.source for cell in cells if not cell.metadata.keys() & {"exercise", "tags"}]
-    exec("\n".join(own), names := {})
-    return names
+    holds(form.example_is_true, name)
 
 
 @exercises
 def test_task_and_stub_hold_no_line_of_the_answer(name):
-    exercise = registry.find(name)
-    shown = specification(exercise.reference.__doc__) + views.stub(exercise)
-    assert [line for line in lines_of_the_answer(exercise) if line in shown] == []
-
-
-def lines_of_the_answer(exercise):
-    """Its lines of code, but for those that say next to nothing."""
-    body = inspect.getsource(exercise.reference).rpartition('"""')[2]
-    return {line.strip() for line in body.splitlines() if len(line.strip()) > 15}
+    holds(form.task_holds_no_answer, name)
 
 
 @exercises
 def test_feedback_ends_with_a_question_and_gives_nothing_away(name):
-    exercise = registry.find(name)
-    for misconception in exercise.misconceptions:
-        words = str(Feedback(judged(exercise, misconception.specimen), exercise.note))
-        assert words.rstrip().endswith("?"), words
-        assert not re.search(r"\bwrong\b", words, re.IGNORECASE), words
-        assert not [line for line in lines_of_the_answer(exercise) if line in words]
+    holds(form.feedback_leads_on, name)
 
 
 @exercises
@@ -224,50 +101,26 @@ def test_a_diagnosis_is_true(name):
 
 @exercises
 def test_no_claim_is_earned_without_an_answer(name):
-    exercise, earned = registry.find(name), {}
-    expected = known_evidence(exercise, (0,)).reference
-    for words, candidate in idle():
-        idled = observations(exercise, candidate, exercise.cases((0,)))
-        earned[words] = earned_with(exercise, idled, expected)
-    for seed in OTHER_SEEDS:
-        other = seen(exercise, exercise.reference, (seed,))
-        for words, reply in forged(expected, other):
-            earned[words] = earned_with(exercise, reply, expected)
-        replayed = dict(zip(other, expected.values(), strict=True))
-        earned[f"seed {seed}"] = earned_with(exercise, replayed, other)
-    assert {words: claims for words, claims in earned.items() if claims} == {}
-
-
-def earned_with(exercise, reply, expected):
-    """The claims that are met. As in marking, evidence that breaks a claim earns nothing."""
-    try:
-        outcomes = judge(exercise, reply, expected, [{} for _ in exercise.misconceptions]).outcomes
-    except Exception:
-        return []
-    return [outcome.claim for outcome in outcomes if outcome.verdict == "met"]
+    holds(judgement.nothing_is_unearned, name)
 
 
 @exercises
 def test_a_module_has_five_to_twelve_beliefs(name):
-    beliefs = {misconception.belief for misconception in registry.find(name).misconceptions}
-    assert 5 <= len(beliefs) <= 12
+    holds(form.is_finished, name)
 
 
 @exercises
 def test_all_that_stands_in_a_module_is_part_of_its_exercise(name):
-    exercise = registry.find(name)
-    module = vars(inspect.getmodule(exercise.reference))
-    assert set(standing_in(module, Claim)) <= set(exercise.claims)
-    assert set(standing_in(module, Misconception)) <= set(exercise.misconceptions)
-
-
-def lines_of(name):
-    return len(inspect.getsource(inspect.getmodule(registry.find(name).reference)).splitlines())
+    holds(form.all_is_part_of_it, name)
 
 
 @exercises
 def test_a_module_is_short(name):
-    assert lines_of(name) <= 330
+    holds(form.module_is_short, name)
+
+
+def lines_of(name):
+    return len(inspect.getsource(inspect.getmodule(registry.find(name).reference)).splitlines())
 
 
 def test_most_modules_are_shorter_still():
@@ -276,17 +129,7 @@ def test_most_modules_are_shorter_still():
 
 @exercises
 def test_functions_say_what_they_take_and_give(name):
-    """The reference is left out: its docstring tells learners, in words."""
-    tree = ast.parse(inspect.getsource(inspect.getmodule(registry.find(name).reference)))
-    tree.body = [node for node in tree.body if getattr(node, "name", "") != name]
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    assert [function.name for function in functions if not _is_annotated(function)] == []
-
-
-def _is_annotated(function):
-    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    named = [argument for argument in arguments if argument.arg != "self"]
-    return function.returns is not None and all(argument.annotation for argument in named)
+    holds(form.functions_are_annotated, name)
 
 
 @exercises
@@ -298,9 +141,7 @@ def test_hints_follow_one_another(name):
 
 @exercises
 def test_section_is_a_heading_of_its_lesson(name):
-    exercise = registry.find(name)
-    lesson = (ROOT / "lessons" / f"{exercise.lesson}.py").read_text()
-    assert f"# ## {exercise.section}\n" in lesson
+    holds(form.section_is_there, name)
 
 
 def test_each_exercise_is_cited_by_the_one_lab_of_its_lesson():
@@ -340,26 +181,13 @@ def _agree(ours, theirs):
     return bool(both) and all(alike(ours[key], theirs[key]) for key in both & {"trainable"} or both)
 
 
-def passing_mutants(exercise):
-    """Descriptions of the mutants that are not rejected, and how many mutants there are."""
-    source = inspect.getsource(exercise.reference)
-    module = importlib.import_module(exercise.reference.__module__)
-    tried = list(mutants(source, exercise.name, vars(module)))
-    return [why for why, mutant in tried if is_met(exercise, mutant)], len(tried)
-
-
-def is_met(exercise, mutant):
-    """One seed is enough to reject it, the second only tried where the first does not."""
-    return all(judged(exercise, mutant, (seed,)).verdict == "met" for seed in book.PUBLIC_SEEDS)
-
-
 @exercises
 def test_mutants_of_the_reference_are_rejected(name, record_property):
-    passing, tried = passing_mutants(registry.find(name))
+    exercise = registry.find(name)
+    passing, tried = judgement.passing_mutants(exercise)
     heading = f"mutants rejected, {name}: {tried - len(passing)} of {tried}"
     record_property("figures", "\n  passes: ".join([heading, *passing]))
-    least = 2 if registry.find(name).difficulty == 1 else 5  # a first exercise is one line
-    assert tried >= least and len(passing) <= 0.15 * tried
+    assert list(judgement.too_few_rejected(exercise, passing, tried)) == []
 
 
 def test_evidence_tells_apart_what_it_must():

@@ -10,6 +10,7 @@ from grader.press import executing, levels, targets, weave
 
 OTHER = "baseline"  # a processor of today is above it
 TARGETS = {target.label: target for target in targets.targets()}
+NUMBERED = [label for label in TARGETS if not label.startswith("labs/")]  # a lab waits for answers
 pytestmark = pytest.mark.skipif(
     not levels.honoured(), reason="this machine's libraries have no levels to choose from"
 )
@@ -34,7 +35,7 @@ for _each in [value for value in gc.get_objects() if Experiment in type(value)._
 
 
 @pytest.mark.timeout(3600)  # for a hang, on a slow machine
-@pytest.mark.parametrize("label", TARGETS)
+@pytest.mark.parametrize("label", NUMBERED)
 def test_stored_outputs_hold_at_another_level_and_sliders_answer(label):
     """One run: each cell, those with claims too, then each slider at both ends."""
     stored = nbformat.read(TARGETS[label].notebook, as_version=4).cells

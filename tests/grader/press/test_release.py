@@ -101,11 +101,10 @@ def in_edition(edition, *arguments):
     return subprocess.run(command, cwd=edition, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("place", [None, 0, -1])
-def test_it_checks_to_the_letter_as_the_authors_edition(edition, tmp_path, capsys, place):
-    """The references, then the first and the last specimen of every exercise, one file each."""
-    for name in registry.names():
-        exercise = registry.find(name)
+def test_it_checks_to_the_letter_as_the_authors_edition(edition, tmp_path, capsys):
+    """Of a third of the exercises the reference; of the others the first, or the last specimen."""
+    for number, name in enumerate(registry.names()):
+        exercise, place = registry.find(name), (None, 0, -1)[number % 3]
         if place is None:
             own = "\n".join(statement.source for statement in views.answer(exercise))
         else:
@@ -117,7 +116,7 @@ def test_it_checks_to_the_letter_as_the_authors_edition(edition, tmp_path, capsy
     theirs = in_edition(edition, "check", *paths)
     assert theirs.stderr == ""
     assert theirs.stdout == ours
-    assert ("Perhaps you believe" in ours) == (place is not None)
+    assert "Perhaps you believe" in ours
 
 
 def test_a_seed_that_is_not_public_is_refused_in_one_line(edition):

@@ -190,6 +190,17 @@ def test_every_protection_is_present_and_reported(sandbox):
 
 
 @needs_bubblewrap
+@pytest.mark.parametrize(
+    ("doing", "kind"), [("while True: pass", "CpuLimit"), ("time.sleep(60)", "TimeLimit")]
+)
+def test_an_answer_to_which_little_time_is_left_has_no_more(sandbox, doing, kind):
+    source = f"import time\ndef {NAME}(model):\n    {doing}\n"
+    run = sandbox.measured(NAME, [source], registry.find(NAME).cases((SECRET,)), most=0.4)
+    assert {seen.kind for seen in run.seen.values()} == {kind}
+    assert 0.4 <= run.seconds < sandbox.limits.cpu / 2
+    assert all("other answers in the file have left it" in s.message for s in run.seen.values())
+
+
 def test_a_fork_bomb_costs_its_neighbours_nothing(sandbox, expected):
     bomb = BY_AIM["is a fork bomb"]
     with ThreadPoolExecutor(3) as threads:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from paramlock import loggers
 from paramlock.watching import live
 from paramlock.watching.watch import watch
 from tests.paramlock import zoo
@@ -162,17 +165,27 @@ def test_gradients_that_underflow_are_seen():
 def test_values_that_are_not_finite_are_said(run, capsys):
     model, optimizer = run
     zoo.fill(model[2].weight, math.inf)
-    with watch(model, optimizer, every=1):
+    with watch(model, optimizer, every=1, live=True):
         trained(model, optimizer, steps=1)
     assert "not finite" in capsys.readouterr().err
 
 
-def test_a_terminal_gets_a_line_now_and_then(run, capsys):
+def test_a_terminal_gets_a_line_now_and_then(run, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with watch(*run, every=1, interval=60):
         trained(*run)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0] for line in lines] == ["step 0", "step 6"]
     assert "least update" in lines[0]
+
+
+def test_a_log_gets_nothing_unless_asked(run, capsys):
+    with watch(*run, every=1):
+        trained(*run)
+    assert not capsys.readouterr().err
+    with watch(*run, every=1, live=True):
+        trained(*run)
+    assert "step 6" in capsys.readouterr().err
 
 
 def noted(seen, steps=6):
@@ -185,12 +198,12 @@ def test_a_loop_that_notes_its_steps_shows_the_last_one_at_the_end(capsys):
     def shown():
         return [line.split(":")[0] for line in capsys.readouterr().err.splitlines()]
 
-    with watch(every=2, interval=60) as seen:
+    with watch(every=2, interval=60, live=True) as seen:
         noted(seen)
     assert shown() == ["step 0", "step 4"]
     seen.stop()
     assert not shown(), "it has stopped"
-    by_hand = watch(every=2, interval=60)
+    by_hand = watch(every=2, interval=60, live=True)
     noted(by_hand)
     by_hand.stop()
     assert shown() == ["step 0", "step 4"]
@@ -248,7 +261,8 @@ def test_lightning_runs_it_as_a_callback(tmp_path, recwarn):
             return torch.optim.SGD(self.parameters(), 0.1)
 
     data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*zoo.vectors()), 24)
-    seen = watch(None, every=2, live=False)
+    logger = importlib.import_module(f"{name}.loggers").CSVLogger(tmp_path)
+    seen = watch(None, every=2, live=False, on_record=loggers.to_logger(logger))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's own
         trainer = lightning.Trainer(
@@ -263,6 +277,9 @@ def test_lightning_runs_it_as_a_callback(tmp_path, recwarn):
         trainer.fit(Module(), data)
     assert seen.steps == [0, 2, 4, 6]
     assert seen.layers == ["net.0", "net.2", "net.4", "net.6"]
+    logged = logger.experiment.metrics
+    assert [row["step"] for row in logged] == seen.steps
+    assert logged[1]["paramlock/update/net.2"] == seen.series("update", "net.2")[1]
 
 
 def test_bad_use_gets_one_clear_error(run):

@@ -1,21 +1,25 @@
 """What nobody should earn a point with: answers that do no work, and replies that are made up."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import torch
 
-from grader.judging.evidence import Seen
+from grader.judging.evidence import Observations, Seen
+from grader.judging.terms import Candidate
 
 ERRORS = [
     ValueError, KeyError, IndexError, TypeError, ZeroDivisionError, RuntimeError, AssertionError,
 ]  # fmt: skip
-CONSTANTS = [
+CONSTANTS: list[Any] = [
     None, 0, 0.0, 1, 1.0, True, False, "", [], (), {}, (0.0, 0.0), np.zeros(()), np.zeros(3),
     torch.tensor(0.0), torch.zeros(3), jnp.zeros(()), jnp.zeros(3), np.zeros((2, 3)),
 ]  # fmt: skip
 
 
-def idle():
+def idle() -> Iterator[tuple[str, Candidate]]:
     """Answers that do no work, each with words for it."""
     yield "the first argument", lambda *arguments: arguments[0]
     yield "the last argument", lambda *arguments: arguments[-1]
@@ -26,23 +30,30 @@ def idle():
         yield error.__name__, _raising(error)
 
 
-def _raising(error):
+def _raising(error: type[Exception]) -> Candidate:
     """An answer that always raises, with all that it was given in the message."""
 
-    def answer(*arguments):
+    def answer(*arguments: Any) -> Any:
         raise error(repr(arguments))
 
     return answer
 
 
-def forged(expected, other):
+def forged(expected: Observations, other: Observations) -> Iterator[tuple[str, Observations]]:
     """Replies that were not computed from the challenge. `other` is that of another seed."""
     yield "evidence of another challenge", dict(zip(expected, other.values(), strict=True))
     for words, forge in FORGERIES.items():
-        yield words, {case: Seen(forge(seen.evidence)) for case, seen in expected.items()}
+        yield (
+            words,
+            {
+                case: Seen(forge(seen.evidence))
+                for case, seen in expected.items()
+                if isinstance(seen, Seen)
+            },
+        )
 
 
-def _zeros(value, words=lambda text: text):
+def _zeros(value: Any, words: Callable[[str], str] = lambda text: text) -> Any:
     """The same form with zero for every number, and `words` of every text."""
     if isinstance(value, dict):
         return {key: _zeros(item, words) for key, item in value.items()}

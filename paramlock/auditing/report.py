@@ -1,0 +1,47 @@
+"""A locking report as one HTML page: no script, no style sheet, no picture from elsewhere."""
+
+from __future__ import annotations
+
+import html
+
+from paramlock.certifying.certificate import Certificate
+from paramlock.certifying.locks import Lock
+from paramlock.certifying.records import place_name
+from paramlock.unlocking.remedies import remedies
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; margin: 1rem 0; }
+th, td { padding: 0.15rem 0.6rem; border-bottom: 1px solid #8886; }
+caption { text-align: left; }
+pre { white-space: pre-wrap; font: inherit; border-left: 6px solid; padding-left: 0.8rem; }
+"""
+COLOURS = {True: "#009E73", False: "#D55E00"}  # of the bar beside the verdict; words say it too
+
+
+def page(title: str, verdict: str, passed: bool, certificate: Certificate) -> str:
+    """The whole page. Locks and their remedies are folded, so that the page is short."""
+    name = html.escape(title)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{name}</title><style>{STYLE}</style></head>\n"
+        f"<body><main><h1>{name}</h1>\n{body(verdict, passed, certificate)}</main></body></html>\n"
+    )
+
+
+def body(verdict: str, passed: bool, certificate: Certificate) -> str:
+    """What stands on the page, for a notebook as well."""
+    keys = remedies(certificate)
+    opened = f"<h2>What opens the locks</h2>\n{keys._repr_html_()}" if keys else ""
+    return (
+        f'<pre style="border-color:{COLOURS[passed]}">{html.escape(verdict)}</pre>\n'
+        f"{certificate.plot()._repr_html_()}\n<h2>Certificate</h2>\n"
+        f"{certificate._repr_html_()}\n{opened}\n"
+    )
+
+
+def title(lock: Lock) -> str:
+    """Kind and place in words."""
+    return f"{lock.kind} at {place_name(lock.place)}"

@@ -1,0 +1,1 @@
+"""Tests of the learner's way through the labs."""

@@ -1,0 +1,1 @@
+"""Exercises of a teacher's own, on flocks. Tests copy them out of the course."""
