@@ -1,7 +1,7 @@
 """What each LMS takes back: which column of its sheet the points go into, and feedback as files.
 
 Sources: Moodle 4 (in mod/assign/feedback, offline/importgradeslib.php and file/importziplib.php)
-and nbgrader 0.9 (plugins/export.py, and the layout of its exchange).
+and nbgrader (nbgrader/plugins/export.py, and the layout of its course folder).
 """
 
 from __future__ import annotations

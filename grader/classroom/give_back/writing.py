@@ -30,5 +30,5 @@ def writing(path: Path, content: bytes) -> None:
     except OSError as error:
         raise BatchError(
             f"{path} cannot be written: {error.strerror}. All scores are recorded; name another "
-            "file and run the same command again."
+            "file (--csv FILE, --to FILE) and run the same command again."
         ) from None

@@ -542,7 +542,8 @@ def test_the_sheet_of_an_lms_is_filled_in(light_lab, capsys, sheet, column):
     run = ["export", "--lab", "99", "--fill", "sheet.csv", before[0][column], "filled.csv"]
     assert main(run) == 0
     assert "Filled in 2 rows of 3: filled.csv" in capsys.readouterr().out
-    with open("filled.csv", encoding="utf-8", newline="") as file:
+    assert Path("filled.csv").read_bytes()[:3] == sheet.encode()[:3]  # a mark, if it had one
+    with open("filled.csv", encoding="utf-8-sig", newline="") as file:
         after = list(csv.reader(file))
     points = {"7": "3", "18": "0"}
     cents = ",00" * (sheet == GERMAN_SHEET)
