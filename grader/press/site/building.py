@@ -23,7 +23,7 @@ MARK = ".course-site"
 """A file that says that a folder holds a site of ours, and may be written anew."""
 
 HEADING = re.compile(r"(?=<h[1-3]\b)")
-TITLE = re.compile(r'<h[1-3]\b[^>]*?(?:\bid="([^"]*)")?[^>]*>(.*?)</h[1-3]>', re.DOTALL)
+TITLE = re.compile(r'<h[1-3]\b(?:[^>]*?\bid="([^"]*)")?[^>]*>(.*?)</h[1-3]>', re.DOTALL)
 NOT_SOUGHT = re.compile(r"<math\b.*?</math>|<a class=\"anchor-link\".*?</a>|<[^>]+>", re.DOTALL)
 MATHEMATICS = ("STIXGeneral.ttf", "LICENSE_STIX")
 """The font for formulas where a system has none that is made for them; it comes with matplotlib."""

@@ -59,7 +59,8 @@ def test_what_is_looked_up_stands_there_once(site):
     assert words.count("<dt ") == len(glossary.terms())
     text = read(site, "assets/index.js").removeprefix("window.courseIndex = ")
     index = json.loads(text.rstrip().removesuffix(";"))
-    assert any(entry["head"].startswith("Born dead") for entry in index)
+    assert "lessons/02_dead_relu.html#Born-dead" in {entry["place"] for entry in index}
+    assert '<a href="#Born-dead">Born dead</a>' in read(site, "lessons/02_dead_relu.html")
     assert not [entry for entry in index if "#" in entry["head"] or not entry["text"]]
 
 
