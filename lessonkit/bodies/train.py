@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lessonkit import seeding
@@ -50,7 +50,7 @@ def trained(x: Tensor, y: Tensor, epochs: int = EPOCHS) -> ResNet:
     return model.eval()
 
 
-def accuracy(model: ResNet, x: Tensor, y: Tensor) -> float:
+def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
     """The share that a model in evaluation mode gets right."""
     with torch.no_grad():
         right = [

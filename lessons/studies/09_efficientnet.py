@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import paramlock
 from lessonkit import seeding, studies
-from lessonkit.bodies.train import tensors
+from lessonkit.bodies.train import accuracy, tensors
 from lessonkit.data.animals import Animals, animals
 
 SEEDS = [0, 1, 2]
@@ -70,13 +70,6 @@ def tuned(model: nn.Module, x: Tensor, y: Tensor, rate: float) -> nn.Module:
         F.cross_entropy(model(x[rows]), y[rows]).backward()
         optimizer.step()
     return model.eval()
-
-
-def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """The share that a model in evaluation mode gets right."""
-    with torch.no_grad():
-        guesses = torch.cat([model(part).argmax(1) for part in x.split(100)])
-    return (guesses == y).float().mean().item()
 
 
 def row(arm: str, seed: int) -> dict[str, Any]:
