@@ -12,19 +12,18 @@ rates" each layer has the rate of the one above over 2.6, beginning with 0.01.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
 import paramlock
 from lessonkit import seeding, studies
 from lessonkit.bodies import ResNet, pretrained
 from lessonkit.bodies.train import accuracy
+from lessonkit.bodies.tuning import operations, trainable_share, tuned
 from lessonkit.data.digits import digits
 
 SEEDS = [0, 1, 2, 3]
 SIZES = [100, 1000]
-STEPS, BATCH = 150, 32
+STEPS = 150
 LAYERS = ["fc", "layer4", "layer3", "layer2", "layer1"]
 OPEN = {name: LAYERS[: i + 1] for i, name in enumerate(LAYERS)}
 ALL = ["all", "all, untrained", "all, falling rates", "gradual"]
@@ -53,26 +52,15 @@ def optimizer_of(arm: str, model: ResNet) -> torch.optim.Optimizer:
     return torch.optim.Adam(groups, lr=0.003 * times)
 
 
-def tuned(arm: str, model: ResNet, x: Tensor, y: Tensor) -> ResNet:
-    """The network after its steps."""
-    optimizer = optimizer_of(arm, model)
-    gradual = "gradual" in arm and paramlock.torch.unfreeze_gradually(model, SCHEDULE)
-    model.train()
-    for step in range(STEPS):
-        if gradual:
-            gradual.begin(step)
-        rows = torch.randint(len(x), (BATCH,))
-        optimizer.zero_grad()
-        F.cross_entropy(model(x[rows]), y[rows]).backward()
-        optimizer.step()
-    return model.eval()
-
-
 def row(arm: str, size: int, seed: int) -> dict[str, Any]:
     """What one run gives."""
     x, y = digits(seed)
     seeding.seed_everything(seed)
-    model = tuned(arm, network(arm), x[:size], y[:size])
+    model = network(arm)
+    optimizer = optimizer_of(arm, model)
+    plan = SCHEDULE if "gradual" in arm else {0: OPEN[arm]}
+    begin = paramlock.torch.unfreeze_gradually(model, plan).begin
+    tuned(model, optimizer, x[:size], y[:size], STEPS, before=begin)
     test = accuracy(model, x[-1000:], y[-1000:])
     gap = accuracy(model, x[:size], y[:size]) - test
     return {
@@ -84,29 +72,20 @@ def row(arm: str, size: int, seed: int) -> dict[str, Any]:
     }
 
 
-def trainable_share(arm: str) -> float:
-    """Of all parameters."""
-    sizes = [(p.numel(), p.requires_grad) for p in network(arm).parameters()]
-    return sum(n for n, trains in sizes if trains) / sum(n for n, _ in sizes)
-
-
-def operations(arm: str) -> float:
-    """Of a forward and backward pass of one batch; on a schedule, the mean of its stages."""
-    if "gradual" in arm:
-        return sum(map(operations, [*LAYERS[:-1], "all"])) / len(SCHEDULE)
-    with FlopCounterMode(display=False) as counter:
-        network(arm).train()(torch.zeros(BATCH, 1, 28, 28)).sum().backward()
-    return counter.get_total_flops()
+def cost(arm: str) -> float:
+    """Operations of a step on 32 images; on a schedule, the mean of its stages."""
+    stages = [*LAYERS[:-1], "all"] if "gradual" in arm else [arm]
+    counts = [operations(network(stage), torch.zeros(32, 1, 28, 28)) for stage in stages]
+    return sum(counts) / len(counts)
 
 
 def main() -> None:
     """Run all, and keep the table."""
-    whole = operations("all")
     table = {
         "what": __doc__,
         "seeds": SEEDS,
-        "share": {arm: round(trainable_share(arm), 4) for arm in OPEN},
-        "cost": {arm: round(operations(arm) / whole, 3) for arm in OPEN},
+        "share": {arm: round(trainable_share(network(arm)), 4) for arm in OPEN},
+        "cost": {arm: round(cost(arm) / cost("all"), 3) for arm in OPEN},
         "runs": [row(arm, size, seed) for size in SIZES for arm in OPEN for seed in SEEDS],
     }
     studies.keep("09_depth", table, ["torch", "numpy", "mlxtend"])

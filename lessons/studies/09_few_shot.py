@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lessonkit import seeding, studies
 from lessonkit.bodies import pretrained
 from lessonkit.bodies.train import accuracy
+from lessonkit.bodies.tuning import tuned
 from lessonkit.data.digits import digits
 
 SEEDS = list(range(10))
@@ -55,18 +55,18 @@ def ten_copies(x: Tensor) -> Tensor:
     return torch.cat([x.roll(move, (2, 3)) for move in moves])
 
 
-def tuned(head: nn.Module, x: Tensor, y: Tensor, decay: float, held: int) -> nn.Module:
-    """A head after its steps, or after those that were best on the first `held` samples."""
+def learned(head: nn.Module, x: Tensor, y: Tensor, decay: float, held: int) -> nn.Module:
+    """A head after its steps, or as it was when best on the first `held` samples."""
     optimizer = torch.optim.AdamW(head.parameters(), lr=0.003, weight_decay=decay)
-    best, kept = -1.0, head
-    for step in range(1, STEPS + 1):
-        rows = torch.randint(held, len(x), (32,))
-        optimizer.zero_grad()
-        F.cross_entropy(head.train()(x[rows]), y[rows]).backward()
-        optimizer.step()
-        if held and step % LOOK == 0 and (now := accuracy(head.eval(), x[:held], y[:held])) > best:
-            best, kept = now, copy.deepcopy(head)
-    return kept.eval()
+    looks: list[tuple[float, nn.Module]] = []
+
+    def look(step: int) -> None:
+        if held and step % LOOK == 0:
+            looks.append((accuracy(head.eval(), x[:held], y[:held]), copy.deepcopy(head)))
+            head.train()
+
+    tuned(head, optimizer, x[held:], y[held:], STEPS, before=look)
+    return max(looks, key=lambda one: one[0])[1].eval() if held else head
 
 
 def row(arm: str, seed: int) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def row(arm: str, seed: int) -> dict[str, Any]:
     if "copies" in arm:
         few, few_y = ten_copies(few), few_y.repeat(10)
     decay, held = 1.0 if "decay" in arm else 0.01, SIZE // 5 if "early" in arm else 0
-    head = tuned(HEADS[arm](), features(few), few_y, decay, held)
+    head = learned(HEADS[arm](), features(few), few_y, decay, held)
     test = accuracy(head, features(x[-1000:]), y[-1000:])
     return {"arm": arm, "seed": seed, "accuracy": round(test, 3)}
 

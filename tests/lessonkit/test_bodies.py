@@ -1,7 +1,6 @@
 """The pretrained network, the animals it was trained on, and the tables of studies."""
 
 import io
-import json
 import pickle
 
 import numpy as np
@@ -88,11 +87,3 @@ def test_a_table_is_kept_with_versions(tmp_path, monkeypatch):
     studies.keep("some", {"seeds": [0]}, ["numpy"])
     assert studies.kept("some")["seeds"] == [0]
     assert studies.kept("some")["versions"]["numpy"] == np.__version__
-
-
-def test_every_study_names_seeds_and_versions():
-    files = sorted(studies.FOLDER.glob("*.json"))
-    assert files
-    for file in files:
-        assert file.with_suffix(".py").exists()
-        assert {"seeds", "versions"} <= json.loads(file.read_text()).keys()
