@@ -140,3 +140,12 @@ def wake_it_for_the_pass(body, batches):
     pairs = [(body(x), y) for x, y in _pairs(batches)]
     body.eval()
     return pairs
+
+
+def compare_the_first_batch_only(body, batches):
+    _check(body)
+    pairs = [*batches]
+    for (x, _), (z, _) in zip(pairs[:1], batches, strict=False):
+        if not x.equal(z):
+            raise ValueError("augmented")
+    return [(body(x), y) for x, y in pairs]

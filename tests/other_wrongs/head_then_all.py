@@ -117,3 +117,13 @@ def begin_the_heads_memory_at_zero_slopes(params, head, body, loss, first, then)
     zeros = jax.tree.map(lambda leaf: 0 * leaf, params["head"])
     _, memory["head"] = head.update(zeros, memory["head"], params["head"])
     return _run(params, optimizers, memory, loss, then, ("head", "body"))
+
+
+def update_without_the_parameters(params, head, body, loss, first, then):
+    """AdamW refuses to go without them."""
+    bare = [optax.GradientTransformation(one.init, _bare(one.update)) for one in (head, body)]
+    return _trained(params, *bare, loss, first, then)
+
+
+def _bare(update):
+    return lambda slope, memory, params: update(slope, memory)

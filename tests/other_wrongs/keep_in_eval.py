@@ -152,3 +152,8 @@ def take_the_model_for_the_empty_path_only(model, path):
     """The first step of the path is held, not the whole of it."""
     _part(model, path)
     _kept(model, path.partition(".")[0])
+
+
+def hold_it_in_the_mode_it_is_in(model, path):
+    for module in _part(model, path).modules():
+        module.train = MethodType(_stay, module)

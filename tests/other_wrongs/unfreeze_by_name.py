@@ -145,3 +145,8 @@ def compare_lengths_as_well(model, patterns):
         return _fits(name, pattern) and name.count(".") - pattern.count(".") < 2
 
     _set(model, _found(model, patterns, fits))
+
+
+def open_what_fits_every_pattern(model, patterns):
+    found = [_found(model, [pattern]) for pattern in patterns]
+    _set(model, set.intersection(*found) if found else set())

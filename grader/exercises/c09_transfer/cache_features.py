@@ -197,13 +197,6 @@ def cached(
         return run(body, pairs)
 
 
-def _first_compared(batches: Iterable[Any]) -> list[Any]:
-    once = [*batches]
-    again = next(iter(batches), None)
-    _refuse_if(again is not None and not once[0][0].equal(again[0]))
-    return once
-
-
 def _twice(body: nn.Module, pairs: list[Any]) -> list[Any]:
     _refuse_if(any(not body(x).equal(body(x)) for x, _ in pairs))
     return [(body(x), y) for x, y in pairs]
@@ -267,12 +260,6 @@ BELIEFS = (
         "Who augments draws them anew, and that is the use of it. A cache keeps the first draw.",
         "What do you get if you go through the batches twice?",
         taken=list,
-    ),
-    believing(
-        "The first batch shows whether inputs change.",
-        "Some augmentations touch few samples. Here it was the last batch.",
-        "How many batches do you compare?",
-        taken=_first_compared,
     ),
 )
 

@@ -146,11 +146,6 @@ def _anew(state: State, slope: Any, optimizer: optax.GradientTransformation) -> 
     return _stepped((state[0], optimizer.init(state[0])), slope, optimizer)
 
 
-def _by_the_slope_alone(state: State, slope: Any, optimizer: Any) -> State:
-    step, memory = optimizer.update(slope, state[1])
-    return optax.apply_updates(state[0], step), memory
-
-
 def _still(state: State, slope: Any, optimizer: optax.GradientTransformation) -> State:
     return state
 
@@ -245,12 +240,6 @@ BELIEFS = (
         "Which optimizer steps the head in the second part?",
         own=lambda head, body: (body, body),
         between=_empty,
-    ),
-    believing(
-        "An update needs the slope alone.",
-        "Weight decay needs the parameters as well. AdamW refuses to go without.",
-        "What is the third argument of update?",
-        step=_by_the_slope_alone,
     ),
 )
 

@@ -233,12 +233,6 @@ BELIEFS = (
         now=nn.Module.eval,
     ),
     believing(
-        "A model that I am given is in eval mode.",
-        "It came in train mode, and you hold it there: nothing can put it into eval mode now.",
-        "In which mode is the part when you begin to hold it?",
-        now=_nothing,
-    ),
-    believing(
         "The model's train() is the one to replace.",
         "It is for the whole model: the head was meant to train. And part.train() reaches the part "
         "without it.",

@@ -260,12 +260,6 @@ BELIEFS = (
         joined=lambda sets: sets[-1] if sets else set(),
     ),
     believing(
-        "What fits every pattern is meant.",
-        "Patterns add up: each opens what it names. Hardly any name fits two of them.",
-        "Which parameters fit head and body.0 at once?",
-        joined=lambda sets: set.intersection(*sets) if sets else set(),
-    ),
-    believing(
         "A pattern that fits nothing does no harm.",
         "It is misspelt. What it should have opened stays frozen, and the training says nothing.",
         "How many parameters did each pattern open?",

@@ -92,7 +92,7 @@ def challenge(rng: Generator) -> Challenge:
         "one more than there are": of("last", few, few + 1),
         "many more than there are": of("last", few, few + 9),
         "an embedding tied to the head": of("tied", few, some, tied=True),
-        "a model that was frozen": of("before", few, some, frozen=[""]),
+        "a model that was frozen": of("plain", few, some, frozen=[""]),
         "a path that leads nowhere": last | {"kind": "refused", "blocks": f"{path}s"},
         "a part of the path": last | {"kind": "refused", "blocks": path.rpartition(".")[2]},
         "the path of a single layer": last | {"kind": "refused", "blocks": f"{path}.0.mix"},
@@ -156,12 +156,6 @@ def opens_the_embeddings_last(seen: Evidence, expected: Evidence) -> Finding:
 @claim(1, "Under which name do you meet the tied weight first?", of_kind("tied"), opens_the_topmost)
 def a_tied_weight_waits(seen: Evidence, expected: Evidence) -> Finding:
     """A weight tied to the embeddings opens with them, though the head uses it."""
-    return _opened(seen, expected)
-
-
-@claim(1, "Which flags does your code set at all?", of_kind("before"), opens_the_topmost)
-def starts_from_any_flags(seen: Evidence, expected: Evidence) -> Finding:
-    """What the model's flags were before makes no difference."""
     return _opened(seen, expected)
 
 
