@@ -15,7 +15,7 @@
 # %%
 import copy
 import math
-from types import MethodType
+import types
 
 import jax
 import jax.numpy as jnp

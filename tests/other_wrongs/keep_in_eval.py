@@ -92,12 +92,6 @@ def raise_a_key_error(model, path):
         _hold(module)
 
 
-def return_nothing_from_train(model, path):
-    for module in _part(model, path).modules():
-        module.training = False
-        module.train = lambda mode=True: None
-
-
 def take_a_mode_that_must_be_told(model, path):
     for module in _part(model, path).modules():
         module.training = False
@@ -142,14 +136,7 @@ def hold_the_part_in_train_mode(model, path):
         module.train = MethodType(_stay, module)
 
 
-def refuse_the_model_itself(model, path):
-    if not path:
-        raise ValueError(path)
-    _kept(model, path)
-
-
-def take_the_model_for_the_empty_path_only(model, path):
-    """The first step of the path is held, not the whole of it."""
+def hold_what_the_first_step_of_the_path_leads_to(model, path):
     _part(model, path)
     _kept(model, path.partition(".")[0])
 

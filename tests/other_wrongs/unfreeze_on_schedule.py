@@ -72,23 +72,10 @@ def add_at_a_tenth_of_the_rate(model, optimizer, schedule, epoch, rate):
     _add(optimizer, _fresh(optimizer, due), lr=rate / 10)
 
 
-def add_at_the_first_groups_rate(model, optimizer, schedule, epoch, rate):
-    due = _due(model, schedule, epoch)
-    _open(due)
-    _add(optimizer, _fresh(optimizer, due), lr=optimizer.param_groups[0]["lr"])
-
-
 def add_a_group_in_any_case(model, optimizer, schedule, epoch, rate):
     due = _due(model, schedule, epoch)
     _open(due)
     optimizer.add_param_group({"params": _fresh(optimizer, due), "lr": rate})
-
-
-def make_an_optimizer_of_its_own(model, optimizer, schedule, epoch, rate):
-    """The caller goes on with the one it has."""
-    due = _due(model, schedule, epoch)
-    _open(due)
-    return type(optimizer)([{"params": due, "lr": rate}])
 
 
 def put_the_groups_together(model, optimizer, schedule, epoch, rate):

@@ -52,11 +52,6 @@ def open_the_embeddings_before_the_last_block(model, blocks, count):
     _open(stages, count)
 
 
-def join_head_and_embeddings(model, blocks, count):
-    first, *others, last = _stages(model, blocks)
-    _open([first + last, *others], count)
-
-
 def raise_for_a_count_beyond_the_blocks(model, blocks, count):
     stages = _stages(model, blocks)
     if count > len(stages) - 1:
@@ -119,8 +114,7 @@ def look_for_the_path_anywhere(model, blocks, count):
     _open(_stages(model, paths[0] if paths else blocks), count)
 
 
-def forget_the_gradients_of_zero(model, blocks, count):
-    """A frozen weight is zeroed."""
+def put_zeros_where_it_freezes(model, blocks, count):
     _open(_stages(model, blocks), count)
     for parameter in model.parameters():
         if not parameter.requires_grad:

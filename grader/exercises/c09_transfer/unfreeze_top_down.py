@@ -266,8 +266,8 @@ BELIEFS = (
     ),
     believing(
         "A path that leads nowhere makes itself known.",
-        "It matches no parameter, so no block opens, whatever the count is, and the training "
-        "goes on without a word.",
+        "No parameter lies below it, so no block ever opens as it should, and the training goes on "
+        "without a word.",
         "What do you do if no parameter lies below the path?",
         find=lambda held: held if isinstance(held, nn.ModuleList | nn.Sequential) else nn.Module(),
     ),
