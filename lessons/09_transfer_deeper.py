@@ -125,7 +125,7 @@ assert tuned_on[4] > base  # [[?]]
 # begin.
 
 # %%
-predict.number("ahead", "By how many points is transfer ahead after 600 steps?", within=1)
+predict.number("ahead", "By how many points is transfer ahead after 300 steps?", within=1)
 
 # %% tags=["fold"]
 # Shows steps to 90 % and the accuracy at the end.

@@ -1,8 +1,8 @@
 """Does transfer end higher, or only start faster? After Raghu and others (2019, arXiv:1902.07208).
 
-    python lessons/studies/09_raghu.py       # some three minutes on one core
+    python lessons/studies/09_raghu.py       # some minutes on one core
 
-The thin residual network learns 4,000 digits for 600 steps, beginning at random, with the weights
+The thin residual network learns 4,000 digits for 300 steps, beginning at random, with the weights
 of the animals ("transfer"), with the lowest part or the lowest three parts of them, or at random
 with the mean and variance that each of their tensors has. Counted are the steps to 90 % on 1,000
 digits held out, looked at after every ten steps (0: never), and the accuracy at the end.
@@ -20,7 +20,7 @@ from lessonkit.bodies.tuning import tuned
 from lessonkit.data.digits import digits
 
 SEEDS = [0, 1, 2]
-STEPS, LOOK = 600, 10
+STEPS, LOOK = 300, 10
 KEPT = {"random": [], "lowest part": ["conv1", "bn1"]}
 KEPT |= {"lowest three": ["conv1", "bn1", "layer1", "layer2"]}
 KEPT |= {"transfer": ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]}
