@@ -12,12 +12,12 @@ from typing import Any
 from numpy.random import Generator
 from torch import nn
 
-from grader.instruments.refusals import refusal, refused
-from grader.instruments.snapshots import changed, snapshot
-from grader.instruments.torch_cases import built, case
+from grader.instruments import open_flags
+from grader.instruments.open_flags import flags_after, flags_alike
+from grader.instruments.refusals import refused
+from grader.instruments.torch_cases import case
 from grader.instruments.torch_nets import BODIES, HEADS
-from grader.instruments.words import listed
-from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.exercise import Exercise, beliefs_about, claim, needing, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 
@@ -97,53 +97,31 @@ def challenge(rng: Generator) -> Challenge:
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    model, kind = built(inputs), inputs["kind"]
-    before, names = snapshot(model), dict(model.named_parameters())
-    if kind == "refused":
-        ending = refusal(candidate, model, inputs["patterns"], returned=lambda _: "flags set")
-        return {"kind": kind, "ending": ending, "changed": changed(before, model)}
-    candidate(model, inputs["patterns"])
-    now = [what for what in changed(before, model) if not what.startswith("requires_grad of")]
-    return {
-        "kind": kind,
-        "open": {name: p.requires_grad for name, p in names.items()},
-        "changed": now,
-    }
-
-
-def _opened(seen: Evidence, expected: Evidence) -> Finding:
-    """Whether the right parameters are open, and which are not as they should be."""
-    astray = [name for name, flag in expected["open"].items() if seen["open"][name] != flag]
-    more = [name for name in astray if seen["open"][name]]
-    less = [name for name in astray if not seen["open"][name]]
-    return (
-        not astray,
-        f"open and not named: {listed(more[:3])}; named and not open: {listed(less[:3])}",
-    )
+    return flags_after(candidate, inputs, list(inputs["patterns"]))
 
 
 @claim(3, "How do you compare a path with a pattern?", of_kind("path"))
 def opens_what_is_named(seen: Evidence, expected: Evidence) -> Finding:
     """A pattern opens the parameters at and below its path, and all others are frozen."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(3, "How many steps does a star stand for?", of_kind("star"), opens_what_is_named)
 def a_star_is_one_step(seen: Evidence, expected: Evidence) -> Finding:
     """A star stands for exactly one step, whatever it is called."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(1, "What is open if nothing is named?", of_kind("none"), opens_what_is_named)
 def opens_nothing_by_itself(seen: Evidence, expected: Evidence) -> Finding:
     """Without patterns everything is frozen."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(1, "Under which names do you meet the tied weight?", of_kind("tied"), opens_what_is_named)
 def knows_both_names(seen: Evidence, expected: Evidence) -> Finding:
     """A tied parameter is open if one of its names is named."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(2, "How would a misspelt name show?", of_kind("refused"), opens_what_is_named)
@@ -152,10 +130,7 @@ def refuses_what_names_nothing(seen: Evidence, expected: Evidence) -> Finding:
     return refused(seen["ending"])
 
 
-@claim(1, "When do you set the first flag?", needs=opens_what_is_named)
-def changes_nothing_else(seen: Evidence, expected: Evidence) -> Finding:
-    """Numbers and modes stay as they were, and where a pattern is refused the flags do, too."""
-    return not seen["changed"], f"changed: {listed(seen['changed'][:4])}"
+SHARED = needing(opens_what_is_named, open_flags.nothing_else_changes)
 
 
 def _step_by_step(name: str, pattern: str) -> bool:

@@ -6,12 +6,12 @@ from typing import Any
 from numpy.random import Generator
 from torch import nn
 
-from grader.instruments.refusals import refusal, refused
-from grader.instruments.snapshots import changed, snapshot
-from grader.instruments.torch_cases import built, case
+from grader.instruments import open_flags
+from grader.instruments.open_flags import flags_after, flags_alike
+from grader.instruments.refusals import refused
+from grader.instruments.torch_cases import case
 from grader.instruments.torch_nets import HEADS
-from grader.instruments.words import listed
-from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
+from grader.judging.exercise import Exercise, beliefs_about, claim, needing, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
 
@@ -57,26 +57,24 @@ def unfreeze_top_down(model, blocks, count):
 
 LISTS = ("layer", "layers", "h", "block", "blocks")
 ENCODERS = ("encoder", "bert.encoder", "model.encoder", "transformer", "net.trunk", "backbone")
-WIDTH = 2
 
 
 def challenge(rng: Generator) -> Challenge:
-    linear = ["Linear", WIDTH, WIDTH]
-
-    def of(kind: str, blocks: int, count: int, tied: bool = False, **more: Any) -> Inputs:
+    def of(kind: str, blocks: int, count: int, tied: bool = False, shut: bool = False) -> Inputs:
         """An encoder in which the embeddings hang beside the blocks, or further up."""
         encoder, name, head = (str(rng.choice(names)) for names in (ENCODERS, LISTS, HEADS))
-        above = encoder.rpartition(".")[0]
-        place = f"{encoder}.{name}"
-        embed = f"{above}.embeddings.word" if above else "embeddings.word"
-        layers: dict[str, Any] = {embed: ["Embedding", 3, WIDTH]}
-        layers |= {f"{embed}_norm": ["LayerNorm", WIDTH]}
+        place, embed = f"{encoder}.{name}", "embeddings.word"
+        if "." in encoder:
+            embed = f"{encoder.partition('.')[0]}.{embed}"
+        linear = ["Linear", 2, 2]
+        layers: dict[str, Any] = {embed: ["Embedding", 3, 2], f"{embed}_norm": ["LayerNorm", 2]}
         for number in range(blocks):
             layers |= {f"{place}.{number}.mix": linear, f"{place}.{number}.out.dense": linear}
-        layers |= {f"{head}.dense": linear, f"{head}.out": ["Linear", WIDTH, 3]}
-        pair = [[f"{embed}.weight", f"{head}.out.weight"]] if tied else []
-        given = {"blocks": place, "count": count, "kind": kind, "tied": pair}
-        return case(rng, layers, **(given | more))
+        layers |= {f"{head}.dense": linear, f"{head}.out": ["Linear", 2, 3]}
+        frozen = {path.partition(".")[0] for path in layers} if shut else ()
+        pairs = [[f"{embed}.weight", f"{head}.out.weight"]] if tied else []
+        given = {"kind": kind, "tied": pairs, "blocks": place, "count": count}
+        return case(rng, layers, sorted(frozen), **given)
 
     few = int(rng.integers(3, 6))
     some = int(rng.integers(1, few))
@@ -92,7 +90,7 @@ def challenge(rng: Generator) -> Challenge:
         "one more than there are": of("last", few, few + 1),
         "many more than there are": of("last", few, few + 9),
         "an embedding tied to the head": of("tied", few, some, tied=True),
-        "a model that was frozen": of("plain", few, some, frozen=[""]),
+        "a model that was frozen": of("plain", few, some, shut=True),
         "a path that leads nowhere": last | {"kind": "refused", "blocks": f"{path}s"},
         "a part of the path": last | {"kind": "refused", "blocks": path.rpartition(".")[2]},
         "the path of a single layer": last | {"kind": "refused", "blocks": f"{path}.0.mix"},
@@ -100,63 +98,37 @@ def challenge(rng: Generator) -> Challenge:
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
-    model, given = built(inputs), (inputs["blocks"], inputs["count"])
-    if "" in inputs["frozen"]:
-        model.requires_grad_(False)
-    before, names = snapshot(model), dict(model.named_parameters())
-    if inputs["kind"] == "refused":
-        ending = refusal(candidate, model, *given, returned=lambda _: "flags that were set")
-        now = changed(before, model)
-        return {"kind": "refused", "ending": ending, "changed": now}
-    candidate(model, *given)
-    now = changed(before, model)
-    return {
-        "kind": inputs["kind"],
-        "open": {name: p.requires_grad for name, p in names.items()},
-        "changed": [what for what in now if not what.startswith("requires_grad of")],
-    }
-
-
-def _opened(seen: Evidence, expected: Evidence) -> Finding:
-    """Whether the right parameters are open, and which are not as they should be."""
-    flags = expected["open"].items()
-    astray = [name for name, is_open in flags if seen["open"][name] != is_open]
-    more, less = ([name for name in astray if seen["open"][name] == is_open] for is_open in (1, 0))
-    return not astray, f"open and not due: {_few(more)}; due and not open: {_few(less)}"
-
-
-def _few(names: list[str]) -> str:
-    return listed(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+    return flags_after(candidate, inputs, inputs["blocks"], inputs["count"])
 
 
 @claim(3, "From which end do you count the blocks?", of_kind("plain"))
 def opens_the_topmost(seen: Evidence, expected: Evidence) -> Finding:
     """The topmost blocks are open, as many as asked for, and what stands above them."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(1, "In which order do your blocks 9, 10 and 11 stand?", of_kind("many"), opens_the_topmost)
 def counts_beyond_ten(seen: Evidence, expected: Evidence) -> Finding:
     """Of twelve blocks the topmost are 9, 10 and 11."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(2, "Which blocks does your slice hold if none is asked for?", of_kind("none"))
 def opens_the_head_first(seen: Evidence, expected: Evidence) -> Finding:
     """At 0 no block is open, and what stands above them is."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(2, "Where do the embeddings of this model hang?", of_kind("last"), opens_the_topmost)
 def opens_the_embeddings_last(seen: Evidence, expected: Evidence) -> Finding:
     """Beyond the number of blocks everything is open, the embeddings too."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(1, "Under which name do you meet the tied weight first?", of_kind("tied"), opens_the_topmost)
 def a_tied_weight_waits(seen: Evidence, expected: Evidence) -> Finding:
     """A weight tied to the embeddings opens with them, though the head uses it."""
-    return _opened(seen, expected)
+    return flags_alike(seen, expected)
 
 
 @claim(1, "How do you find the blocks?", of_kind("refused"), opens_the_topmost)
@@ -165,10 +137,7 @@ def refuses_what_is_no_list(seen: Evidence, expected: Evidence) -> Finding:
     return refused(seen["ending"])
 
 
-@claim(1, "Which line of yours touches more than the flags asked for?", needs=opens_the_topmost)
-def changes_nothing_else(seen: Evidence, expected: Evidence) -> Finding:
-    """Numbers and modes stay as they were, and where it refuses the flags do, too."""
-    return not seen["changed"], f"changed: {listed(seen['changed'][:4])}"
+SHARED = needing(opens_the_topmost, open_flags.nothing_else_changes)
 
 
 def _list_at(held: Any) -> Any:
