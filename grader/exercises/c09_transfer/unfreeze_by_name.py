@@ -258,6 +258,6 @@ EXERCISE = Exercise(
     frameworks=("torch",),
     minutes=15,
     difficulty=3,
-    note="Count what is open before you train. paramlock.torch.unfreeze takes such patterns, and ** "
-    "for any number of steps: with **.bias and the head, one line makes BitFit of a model.",
+    note="Count what is open before you train. paramlock.torch.unfreeze takes such patterns, and "
+    "** for any number of steps: with **.bias and the head, one line makes BitFit of a model.",
 )
