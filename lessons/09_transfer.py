@@ -737,20 +737,21 @@ for model, why in ((by_flags(), "in training mode"), (ready("fc", "layer4"), "tr
     assert why in refused
 
 # %% [markdown]
-# **Why.** 100 of 4,800 passes are left, and the head's own work, next to nothing. That is where a
-# freeze saves most, and the heads are the same but for rounding. Three things forbid it: a body in
-# which something trains, a body in training mode (dropout, or BatchNorm that follows the batch),
-# and images altered by chance at each step. The library refuses the first two. The third it cannot
-# see. So *augmentation*, the usual advice for few labels, and caching exclude each other. A way
-# between: alter each image ten times, and cache all ten.
+# **Why.** 100 of 4,800 passes are left, and next to nothing for the head: the same head, but for
+# rounding. Three things forbid it: a body in which something trains, a body in training mode
+# (dropout, BatchNorm), and images altered by chance at each step. The library refuses the first
+# two, and cannot see the third. So *augmentation*, the usual advice for few labels, and caching
+# exclude each other. A way between: alter each image ten times, and cache all ten.
 #
 # And which head? Often seen is one of two layers with dropout, as "heavy regularisation". Our body
 # gives 512 features if its last map is not averaged. A linear head on them has 5,130 weights; 512
-# to 256 to 10 has 133,898. For 100 images. A [study](studies/09_few_shot.py) tried five ways on ten
-# draws of 100.
+# to 256 to 10 has 133,898. A linear head needs no loop: with targets of 0 and 1, and the means
+# subtracted from features $F$ and targets $Y$ (that is the bias), least squares with the penalty
+# $\lambda\lVert W\rVert^2$ is solved by $W = Y^\top F (F^\top F + \lambda I)^{-1}$. A
+# [study](studies/09_few_shot.py) tried five ways on ten draws of 100 digits.
 
 # %%
-five = ["linear", "linear, decay 1", "linear, ten copies"]
+five = ["linear", "linear, least squares", "linear, ten copies"]
 five += ["two layers, dropout", "two layers, stopped early"]
 predict.choice("heads", "100 digits. Which is best on new ones?", five)
 
@@ -769,9 +770,9 @@ assert usual["linear, ten copies"] > usual["linear"]  # [[?]]
 assert abs(usual["two layers, dropout"] - usual["linear"]) < 0.06  # [[?]]
 
 # %% [markdown]
-# **Why.** [[?]] 26 times as many weights are no regularisation, whatever dropout does to them.
-# Early stopping holds back a fifth of the labels, and twenty images tell an accuracy only within
-# some ten points. Ten shifted copies bring [[?]] points, for ten passes an image.
+# **Why.** [[?]] 26 times as many weights are no regularisation, whatever dropout does. Early
+# stopping holds back a fifth of the labels, and twenty images tell an accuracy within some ten
+# points. Ten shifted copies bring [[?]] points, for ten passes an image.
 #
 # ## Small additions instead
 #

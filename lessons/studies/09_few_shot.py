@@ -2,8 +2,9 @@
 
     python lessons/studies/09_few_shot.py       # half a minute on one core
 
-Ten draws of 100 digits; 200 steps of AdamW at 0.003 on batches of 32, decay 0.01 where nothing is
-said. "stopped early" learns from 80 of them, and keeps what was best on the other 20, looked at
+Ten draws of 100 digits; 200 steps of AdamW at 0.003 on batches of 32. "least squares" is a linear
+head in closed form, with a penalty of the mean, over features, of the sum of their squares.
+"stopped early" learns from 80 of the digits, and keeps what was best on the other 20, looked at
 after every ten steps. "ten copies" learns from ten copies of each image, moved by up to two pixels.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lessonkit import seeding, studies
 from lessonkit.bodies import pretrained
@@ -35,7 +37,7 @@ def large() -> nn.Module:
 
 HEADS = {
     "linear": linear,
-    "linear, decay 1": linear,
+    "linear, least squares": linear,
     "linear, ten copies": linear,
     "two layers, dropout": large,
     "two layers, stopped early": large,
@@ -55,9 +57,20 @@ def ten_copies(x: Tensor) -> Tensor:
     return torch.cat([x.roll(move, (2, 3)) for move in moves])
 
 
-def learned(head: nn.Module, x: Tensor, y: Tensor, decay: float, held: int) -> nn.Module:
+@torch.no_grad()
+def solved(head: nn.Linear, x: Tensor, y: Tensor) -> nn.Linear:
+    """The linear head of penalised least squares, with targets of 0 and 1."""
+    targets = F.one_hot(y, 10).float()
+    f, t = x - x.mean(0), targets - targets.mean(0)
+    penalty = f.square().sum() / f.shape[1] * torch.eye(f.shape[1])
+    head.weight.copy_(torch.linalg.solve(f.T @ f + penalty, f.T @ t).T)
+    head.bias.copy_(targets.mean(0) - head.weight @ x.mean(0))
+    return head.eval()
+
+
+def learned(head: nn.Module, x: Tensor, y: Tensor, held: int) -> nn.Module:
     """A head after its steps, or as it was when best on the first `held` samples."""
-    optimizer = torch.optim.AdamW(head.parameters(), lr=0.003, weight_decay=decay)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.003)
     looks: list[tuple[float, nn.Module]] = []
 
     def look(step: int) -> None:
@@ -76,8 +89,9 @@ def row(arm: str, seed: int) -> dict[str, Any]:
     few, few_y = x[:SIZE], y[:SIZE]
     if "copies" in arm:
         few, few_y = ten_copies(few), few_y.repeat(10)
-    decay, held = 1.0 if "decay" in arm else 0.01, SIZE // 5 if "early" in arm else 0
-    head = learned(HEADS[arm](), features(few), few_y, decay, held)
+    f, head = features(few), HEADS[arm]()
+    held = SIZE // 5 if "early" in arm else 0
+    head = solved(head, f, few_y) if "squares" in arm else learned(head, f, few_y, held)
     test = accuracy(head, features(x[-1000:]), y[-1000:])
     return {"arm": arm, "seed": seed, "accuracy": round(test, 3)}
 
