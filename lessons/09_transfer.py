@@ -110,8 +110,7 @@ predict.measured("quarter", shares["layer4"][1])
 # %% tags=["claim"]
 total = sum(p.numel() for p in resnet18.parameters())
 assert total == 11_181_642 and sum(p.numel() for p in ResNet().parameters()) == 308_538
-assert round(shares["layer4"][1] * total) == 8_398_858
-assert round(shares["layer3"][1] * total) == 10_498_570
+assert [round(shares[d][1] * total) for d in ("layer4", "layer3")] == [8_398_858, 10_498_570]
 assert all(abs(thin - full) < 0.006 for thin, full in shares.values())
 
 # %% [markdown]
@@ -454,7 +453,7 @@ assert len(from_the_top) == 14 and from_the_top[:2] == ["pooler", "encoder.layer
 # Two more of the kind. A test like `"layer.1" in name` also takes `layer.10` and `layer.11`. And an
 # optimizer built from what is trainable at first never moves what opens later (lesson 08). So print
 # what is trainable, name exact paths (`paramlock.torch.top_down(bert)` writes them, in 14 stages),
-# and tell the optimizer: give it all from the start, or hand over what opens.
+# and tell the optimizer: give it all from the start, or hand over what opens (`add_param_group`).
 #
 # What does a schedule promise? Move epochs and pace. The top layer opens with the head.
 
