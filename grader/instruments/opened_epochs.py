@@ -68,23 +68,25 @@ def _warm(model: nn.Module, inputs: Inputs) -> Optimizer:
     return optimizer
 
 
-def _state(parameter: nn.Parameter, optimizer: Optimizer) -> dict[str, Any]:
-    """Whether it is trainable, in how many groups, and with which settings in the last of them."""
+STATE = ("open", "times", "lr", "weight_decay")
+"""What is told of a parameter in an epoch; "times" is in how many groups it is."""
+
+
+def _state(parameter: nn.Parameter, optimizer: Optimizer) -> list[Any]:
+    """The settings are those of the last of its groups."""
     own = [group for group in optimizer.param_groups for p in group["params"] if p is parameter]
-    settings = {key: own[-1][key] if own else 0.0 for key in ("lr", "weight_decay")}
-    return {"open": parameter.requires_grad, "times": len(own), **settings}
+    settings = [own[-1][key] if own else 0.0 for key in STATE[2:]]
+    return [parameter.requires_grad, len(own), *settings]
 
 
 def in_each(seen: Evidence, expected: Evidence, key: str, words: str) -> Finding:
-    """Whether a parameter's state is as due in every epoch; `words` say what there was and is due.
-
-    The keys are "open", "times" (in how many groups), "lr" and "weight_decay".
-    """
+    """Whether a parameter is as due in every epoch; `words` say what there was and what is due."""
+    place = STATE.index(key)
     for epoch, states in expected["epochs"].items():
         for name, state in states.items():
-            ours = seen["epochs"][epoch][name][key]
-            if not alike(ours, state[key]):
-                shown, due = _word(ours), _word(state[key])
+            ours = seen["epochs"][epoch][name][place]
+            if not alike(ours, state[place]):
+                shown, due = _word(ours), _word(state[place])
                 return False, f"in {epoch} {name} {words.format(shown, due)}"
     return True, "as due in every epoch"
 

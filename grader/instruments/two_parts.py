@@ -40,6 +40,7 @@ def _normal(rng: np.random.Generator, *rows: int) -> np.ndarray:
     return rng.normal(size=(*rows, WIDTH)).astype(np.float32)
 
 
+@jax.jit
 def loss(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
     """The mean squared error of two layers with tanh below a linear head."""
     for layer in params["body"].values():

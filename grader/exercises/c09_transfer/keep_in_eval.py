@@ -183,13 +183,6 @@ def _norms(part: nn.Module) -> Sequence[Any]:
     return [module for module in part.modules() if isinstance(module, nn.BatchNorm1d)]
 
 
-def _switch_below(self: nn.Module, mode: bool = True) -> nn.Module:
-    """What train() does, but for the flag of the module itself."""
-    for child in self.children():
-        child.train(mode)
-    return self
-
-
 believing = beliefs_about(kept)
 BELIEFS = (
     believing(
@@ -211,19 +204,18 @@ BELIEFS = (
         hold=_nothing,
     ),
     believing(
+        "A BatchNorm that tracks no statistics is in eval mode.",
+        "It no longer collects any, and normalises by the batch in train mode all the same.",
+        "What does track_running_stats=False change, and what does it not?",
+        among=_norms,
+        now=lambda module: setattr(module, "track_running_stats", False),
+        hold=_nothing,
+    ),
+    believing(
         "BatchNorm is all that has a mode.",
         "Dropout has one as well, and it woke with train(). So the part's output is another one.",
         "Which layers of the part compute otherwise in train mode?",
         among=_norms,
-    ),
-    believing(
-        "A module's mode is that of all that it holds.",
-        "Each module has a flag of its own. The container kept its mode, and train() went on to "
-        "its children.",
-        "Which module reads the flag that you hold?",
-        among=lambda part: [part],
-        now=nn.Module.eval,
-        hold=lambda module: vars(module).update(train=MethodType(_switch_below, module)),
     ),
     believing(
         "train() comes from above.",

@@ -68,7 +68,7 @@ def test_epochs_tell_what_is_open_and_at_which_rate():
 
     seen = observed_epochs(case(rng(), DENSE, **given), begin)
     states = [seen["epochs"][f"epoch {epoch}"] for epoch in (0, 1)]
-    assert [state["body.one.weight"]["open"] for state in states] == [False, True]
-    assert [state["body.one.weight"]["lr"] for state in states] == [0.0, 0.2]
-    assert states[1]["body.one.bias"] == {"open": True, "times": 0, "lr": 0.0, "weight_decay": 0.0}
-    assert states[1]["body.two.bias"]["times"] == 1 and seen["changed"] == []
+    assert [state["body.one.weight"][0] for state in states] == [False, True]
+    assert [state["body.one.weight"][2] for state in states] == [0.0, 0.2]
+    assert states[1]["body.one.bias"] == [True, 0, 0.0, 0.0]
+    assert states[1]["body.two.bias"][1] == 1 and seen["changed"] == []
