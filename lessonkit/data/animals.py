@@ -30,7 +30,7 @@ INSIDE = "animal_shape_mnist/data/Animal Shape/animal_{}_version_3.gz"
 DIGEST = "e97143ae2d7aa6e320af430c9a5ca78fa9fda58b015e6937499e90f127bc95d1"
 """SHA-256 of the wheel."""
 
-HELD_OUT = 200  # of each kind
+LAST = 200  # of each kind
 
 
 class Animals(NamedTuple):
@@ -41,16 +41,20 @@ class Animals(NamedTuple):
 
 
 def animals() -> tuple[Animals, Animals]:
-    """8,000 to train on, and 2,000 held out: the last 200 of each kind.
+    """8,000 to train on, and 1,889 held out.
 
-    The split is the same always. It goes by place and not by chance, because images that stand
-    next to each other look alike.
+    The split is the same always: the last 200 of each kind, without the 111 among them that equal
+    one of the 8,000 to the byte. Some that look alike may stand on both sides.
     """
     with np.load(FILE) as stored:
         images, labels = stored["images"], stored["labels"]
-    ends = [np.flatnonzero(labels == kind)[-HELD_OUT:] for kind in range(len(KINDS))]
-    held = np.isin(np.arange(len(labels)), np.concatenate(ends))
-    return Animals(images[~held], labels[~held]), Animals(images[held], labels[held])
+    ends = [np.flatnonzero(labels == kind)[-LAST:] for kind in range(len(KINDS))]
+    last = np.isin(np.arange(len(labels)), np.concatenate(ends))
+    seen = {image.tobytes() for image in images[~last]}
+    held = np.array(
+        [end and image.tobytes() not in seen for image, end in zip(images, last, strict=True)]
+    )
+    return Animals(images[~last], labels[~last]), Animals(images[held], labels[held])
 
 
 def from_wheel(path: Path) -> Animals:
