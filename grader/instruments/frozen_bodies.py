@@ -5,7 +5,7 @@ Batches can be gone through again and again, as a training loop does; some are o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -62,7 +62,7 @@ class Setting:
         return named | {f"y of batch {k}": y for k, (_, y) in enumerate(self.pairs, start=1)}
 
 
-def setting_case(rng: Generator, layers: Layers, counts: Iterable[int], **own: Any) -> Inputs:
+def setting_case(rng: Generator, layers: Layers, counts: Sequence[int], **own: Any) -> Inputs:
     """A body and batches of so many samples each.
 
     `own` may say which parameters are `free`, which modules are `awake` (in train mode), and which

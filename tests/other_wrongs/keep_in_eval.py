@@ -118,18 +118,6 @@ def wrap_the_forward_of_each(model, path):
         module.forward = wrapped(module, module.forward)
 
 
-def put_the_statistics_back(model, path):
-    """They stay, and the part normalises by the batch."""
-    part = _part(model, path)
-    kept = {name: buffer.clone() for name, buffer in part.named_buffers()}
-
-    def put_back(module, inputs, output):
-        for name, buffer in module.named_buffers():
-            buffer.copy_(kept[name])
-
-    part.register_forward_hook(put_back)
-
-
 def hold_the_part_in_train_mode(model, path):
     for module in _part(model, path).modules():
         module.training = True

@@ -49,7 +49,7 @@ def few_shot_head(features, labels, classes, decay):
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
-    def case(kind: str, samples: int, width: int, decay: float, **more: Any) -> Inputs:
+    def case(kind: str, samples: int, width: int, decay: float, **more: Any) -> dict[str, Any]:
         """Features as a body with ReLU gives them: none is negative, and few are near 0."""
         classes = int(rng.integers(3, 6))
         features = rng.gamma(2.0, size=(samples, width)) + rng.uniform(0, 3, width)

@@ -60,7 +60,9 @@ ENCODERS = ("encoder", "bert.encoder", "model.encoder", "transformer", "net.trun
 
 
 def challenge(rng: Generator) -> Challenge:
-    def of(kind: str, blocks: int, count: int, tied: bool = False, shut: bool = False) -> Inputs:
+    def of(
+        kind: str, blocks: int, count: int, tied: bool = False, shut: bool = False
+    ) -> dict[str, Any]:
         """An encoder in which the embeddings hang beside the blocks, or further up."""
         encoder, name, head = (str(rng.choice(names)) for names in (ENCODERS, LISTS, HEADS))
         place, embed = f"{encoder}.{name}", "embeddings.word"
@@ -71,10 +73,10 @@ def challenge(rng: Generator) -> Challenge:
         for number in range(blocks):
             layers |= {f"{place}.{number}.mix": linear, f"{place}.{number}.out.dense": linear}
         layers |= {f"{head}.dense": linear, f"{head}.out": ["Linear", 2, 3]}
-        frozen = {path.partition(".")[0] for path in layers} if shut else ()
+        frozen = [path.partition(".")[0] for path in layers if shut]
         pairs = [[f"{embed}.weight", f"{head}.out.weight"]] if tied else []
         given = {"kind": kind, "tied": pairs, "blocks": place, "count": count}
-        return case(rng, layers, sorted(frozen), **given)
+        return case(rng, layers, frozen, **given)
 
     few = int(rng.integers(3, 6))
     some = int(rng.integers(1, few))
