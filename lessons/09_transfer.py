@@ -523,44 +523,29 @@ assert abs(depth["cost"]["gradual"] - np.mean([cost[d] for d in depths if d != "
 # ## Rates that fall towards the input
 #
 # Half open is possible, too: every layer trains, the lower the slower. Howard and Ruder divide the
-# rate by 2.6 for each stage down.
-
-
-# %%
-def falling(model, stages, rate, factor=1 / 2.6):
-    """Return parameter groups; `stages` are lists of paths, from the input up."""
-    left, groups = dict(model.named_parameters()), []
-    for height, paths in enumerate(reversed(stages)):
-        inside = [n for n in left if any(n.startswith(f"{path}.") for path in paths)]
-        groups.append({"params": [left.pop(n) for n in inside], "lr": rate * factor**height})
-    if left:
-        raise ValueError(f"in no stage: {', '.join(left)}")
-    return groups
-
+# rate by 2.6 for each stage down. Each parameter belongs in one group (lesson 08); forgotten is
+# what stands *beside* a layer, as `bn1` does beside `conv1`.
 
 # %%
 upwards = [["conv1", "bn1"], *([layer] for layer in layers[1:])]
-groups = falling(ResNet(), upwards, 0.01)
+groups = paramlock.torch.discriminative_rates(ResNet(), upwards, lr=0.01)
 slow, same = weak[100]["all, falling rates"], weak[100]["all"]
 print("rates, from the head down:", *(f"{group['lr']:.1g}" for group in groups))
 print(f"in the study, n = 100: falling rates {slow:.2f}, one rate {same:.2f}")
 
 # %% tags=["claim"]
-ours = paramlock.torch.discriminative_rates(ResNet(), upwards, lr=0.01)
-assert np.allclose([g["lr"] for g in reversed(ours)], [g["lr"] for g in groups])
+assert np.allclose([g["lr"] for g in groups], 0.01 / 2.6 ** np.arange(6))
 assert sum(p.numel() for g in groups for p in g["params"]) == 308_538
 try:
-    refused = not falling(ResNet(), [["conv1"], *upwards[1:]], 0.01)
+    refused = not paramlock.torch.discriminative_rates(ResNet(), [["conv1"], *upwards[1:]], lr=0.01)
 except ValueError as error:
     refused = "bn1.weight" in str(error)
 assert refused
 assert slow < same + 0.03  # [[?]]
 
 # %% [markdown]
-# Taking each name *out* of `left` gives every parameter one group: none twice, which torch refuses
-# or steps twice (lesson 08), and none forgotten, which nobody would notice. `bn1` is the one that
-# is forgotten: it stands beside `conv1` and not in it. Falling rates are a belief about the source:
-# what lies low is right already. On our weak source they [[?]].
+# Falling rates are a belief about the source: what lies low is right already. On our weak source
+# they [[?]].
 #
 # ## Head first, then all
 #

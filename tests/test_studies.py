@@ -14,7 +14,6 @@ TABLES = sorted(path.stem for path in studies.FOLDER.glob("*.json"))
 CHEAP = {
     "09_depth": ("fc", 100, 0),
     "09_few_shot": ("linear", 0),
-    "09_raghu": ("transfer", 0),
 }
 """The arguments of the row that is computed again."""
 
