@@ -69,8 +69,9 @@ def setting_case(rng: Generator, layers: Layers, counts: Sequence[int], **own: A
     batch is `moving`.
     """
     width = next(iter(layers.values()))[1]
-    data = {
+    data: dict[str, Any] = {
         "x": [eighths(rng, (count, width)).numpy() for count in counts],
         "y": [rng.integers(9, size=count) for count in counts],
     }
-    return case(rng, layers, **({"free": [], "awake": [], "moving": -1} | data | own))
+    data |= {"free": [], "awake": [], "moving": -1} | own
+    return case(rng, layers, **data)

@@ -36,5 +36,6 @@ def provenance() -> dict[str, Any]:
 
 def store(model: ResNet, about: dict[str, Any], file: Path = FILE) -> None:
     """Write the weights of a model, and what there is to say about them."""
-    arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    np.savez_compressed(file, **arrays, **{PROVENANCE: np.array(json.dumps(about))})
+    arrays: dict[str, Any] = {name: array.numpy() for name, array in model.state_dict().items()}
+    arrays[PROVENANCE] = np.array(json.dumps(about))
+    np.savez_compressed(file, **arrays)

@@ -7,7 +7,6 @@
 batches of 16, 0.01 for the new head and 0.001 for the rest of what is open. What is frozen is in
 evaluation mode. The network's BatchNorms follow new data at 0.01 a step, so that 50 steps would
 bring the statistics 40 % of the way; those that are open follow at 0.1.
-In "all but BatchNorms" these are frozen.
 """
 
 import warnings
@@ -30,7 +29,7 @@ SIZE, HELD_OUT, STEPS, BATCH, SIDE = 200, 1000, 50, 16, 64
 NAME = "efficientnet-lite0"
 OPEN = {"fc": ["_fc"], "head": ["_fc", "_bn1", "_conv_head"]}
 OPEN |= {"last 4 blocks": [*OPEN["head"], "_blocks.12", "_blocks.13", "_blocks.14", "_blocks.15"]}
-OPEN |= {"all": [""], "all, a tenth of the rate": [""], "all but BatchNorms": [""]}
+OPEN |= {"all": [""], "all, a tenth of the rate": [""]}
 
 
 def pictures(data: Animals, count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -53,9 +52,6 @@ def network(arm: str) -> nn.Module:
             module.momentum = 0.1
     paramlock.torch.freeze(model, "")
     paramlock.torch.unfreeze(model, *OPEN[arm])
-    if "but" in arm:
-        norms = [n for n, part in model.named_modules() if isinstance(part, nn.BatchNorm2d)]
-        paramlock.torch.freeze(model, *norms)
     return model
 
 

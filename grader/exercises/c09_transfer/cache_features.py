@@ -174,6 +174,18 @@ def _refuse_if(found: bool) -> None:
         raise ValueError("not the same in every epoch")
 
 
+def _learns(body: nn.Module) -> bool:
+    return any(p.requires_grad for p in body.parameters())
+
+
+def _in_train_mode(body: nn.Module) -> bool:
+    return any(module.training for module in body.modules())
+
+
+def _run(body: nn.Module, pairs: list[Any]) -> list[Any]:
+    return [(body(x), y) for x, y in pairs]
+
+
 def _compared(batches: Iterable[Any]) -> list[Any]:
     once, again = [*batches], [*batches]
     _refuse_if(any(not x.equal(z) for (x, _), (z, _) in zip(once, again, strict=True)))
@@ -183,11 +195,11 @@ def _compared(batches: Iterable[Any]) -> list[Any]:
 def cached(
     body: nn.Module,
     batches: Iterable[Any],
-    trains: Part = lambda body: any(p.requires_grad for p in body.parameters()),
-    awake: Part = lambda body: any(module.training for module in body.modules()),
+    trains: Part = _learns,
+    awake: Part = _in_train_mode,
     prepare: Part = lambda body: None,
     taken: Part = _compared,
-    run: Part = lambda body, pairs: [(body(x), y) for x, y in pairs],
+    run: Part = _run,
 ) -> list[Any]:
     """The right answer in parts."""
     _refuse_if(trains(body) or awake(body))

@@ -95,6 +95,10 @@ def leaves_its_arguments_alone(seen: Evidence, expected: Evidence) -> Finding:
 Sizes = Mapping[str, int]
 
 
+def _open_ones(sizes: Sizes, opened: list[str]) -> list[str]:
+    return [name for name in sizes if name in opened]
+
+
 def _over_all(trained: int, total: int) -> float:
     return trained / total
 
@@ -102,7 +106,7 @@ def _over_all(trained: int, total: int) -> float:
 def counted(
     sizes: Sizes,
     opened: list[str],
-    chosen: Part = lambda sizes, opened: [name for name in sizes if name in opened],
+    chosen: Part = _open_ones,
     weigh: Part = lambda size: size,
     over: Part = _over_all,
 ) -> float:

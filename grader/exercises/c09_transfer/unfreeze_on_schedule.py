@@ -182,6 +182,10 @@ def _added_and_reset(optimizer: Optimizer, fresh: list[nn.Parameter], rate: floa
 def _nothing(*given: Any) -> None: ...
 
 
+def _in_groups(optimizer: Optimizer) -> set[nn.Parameter]:
+    return {p for group in optimizer.param_groups for p in group["params"]}
+
+
 def opened(
     model: nn.Module,
     optimizer: Optimizer,
@@ -192,7 +196,7 @@ def opened(
     below: Part = _below,
     rest: Part = _nothing,
     new: Part = lambda model, due: due,
-    held: Part = lambda optimizer: {p for g in optimizer.param_groups for p in g["params"]},
+    held: Part = _in_groups,
     add: Part = _added,
 ) -> None:
     """The right answer in parts."""
