@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from lessonkit import studies
 from lessonkit.bodies import ResNet, pretrained, provenance, train, weights
@@ -16,7 +17,7 @@ def test_the_animals_are_split_by_kind():
     train_set, held_out = silhouettes.animals()
     assert train_set.images.shape == (8000, 28, 28) and train_set.images.dtype == np.uint8
     assert np.bincount(train_set.labels).tolist() == [800] * 10
-    assert len(held_out.labels) == 1889 and np.bincount(held_out.labels).min() > 150
+    assert np.bincount(held_out.labels).tolist() == [171, 118] + [200] * 8
 
 
 def test_no_image_is_on_both_sides_of_the_split():
@@ -66,7 +67,7 @@ def test_training_lowers_the_loss_and_repeats():
     x, y = train.tensors(silhouettes.animals()[0])
     rows = torch.arange(0, len(x), 16)
     first, second = (train.trained(x[rows], y[rows], epochs=2) for _ in range(2))
-    assert train.accuracy(first, x[rows], y[rows]) > 0.2
+    assert F.cross_entropy(first.train()(x[rows]), y[rows]) < 2.1  # that of a guess is 2.3
     assert torch.equal(first.fc.weight, second.fc.weight)
 
 
