@@ -31,6 +31,7 @@ from grader.press.weave import stored, text_of
 
 WHOLE = ["course.py", "constraints.txt", "environment.yml", "pyproject.toml", "welcome.md"]
 WHOLE += ["LICENSE", "LICENSE-CONTENT", "NOTICE", "jupyter", "paramlock", "lessonkit"]
+WHOLE += ["lessons/studies"]
 """What goes along as it is."""
 
 OF_THE_GRADER = ["__init__.py", "__main__.py", "judging", "harvesting", "instruments", "checking"]
