@@ -61,8 +61,8 @@ class Audit:
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
     def to_html(self, title: str = "Locking report") -> str:
-        """A page that stands alone: verdict, picture, certificate, and what opens each lock."""
-        return report.page(title, str(self), self.passed, self.certificate)
+        """A page that stands alone: verdict, picture, certificate, and what opens the locks."""
+        return report.page(title, str(self), self.undeclared, self.certificate)
 
     def __str__(self) -> str:
         lines = [_verdict(len(self.undeclared), len(self.declared))]
@@ -78,7 +78,7 @@ class Audit:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return report.body(str(self), self.passed, self.certificate)
+        return report.body(str(self), self.undeclared, self.certificate)
 
 
 def audit(found: Certificate, allow: str | Iterable[str] = ()) -> Audit:

@@ -63,7 +63,7 @@ def chart(
 
     It is not made by pyplot, so a notebook displays it where `show` says and nowhere else.
     """
-    figure = Figure(figsize=size)
+    figure = Figure(figsize=size, layout="constrained")  # with or without `use_style`
     axes = figure.subplots()
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return figure, axes

@@ -66,7 +66,7 @@ def picture(history: Sequence[Record]) -> Picture:
 
     from paramlock.pictures import figures
 
-    figure, layers = Figure(figsize=(8.0, 3.2)), layers_in(history)
+    figure, layers = Figure(figsize=(8.0, 3.2), layout="constrained"), layers_in(history)
     steps = [record.step for record in history]
     for axes, quantity in zip(figure.subplots(1, 2), QUANTITIES[:2], strict=True):
         for i, name in enumerate(layers):

@@ -82,7 +82,8 @@ def test_a_lock_that_was_not_declared_fails_the_run(folder):
     assert [lock["place"] for lock in record["undeclared"]] == ["head.0"]
     assert (record["passed"], record["certificate"]["samples"]) == (False, 96)
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "sick_net.py:build" in page and "dead at head.0" in page
+    assert "sick_net.py:build" in page and "paramlock.torch.reinitialise_units(" in page
+    assert "paramlock.torch.unfreeze(" not in page, "what was meant needs no key"
     assert "data:image/webp" in page and not re.search(r"https?://|<script|<link", page)
 
 

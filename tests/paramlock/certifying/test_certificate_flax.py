@@ -551,8 +551,9 @@ def test_loops_and_layers_computed_again_keep_the_chain():
     weights = variables(Steps(), SERIES)
     weights = with_leaf(weights, "head", "kernel", jnp.zeros_like)
     data, labels = (SERIES, Y[:32]), {"still": optax.set_to_zero(), "moves": optax.adam(1e-3)}
-    tx = optax.partition(labels, {n: "still" if n == "head" else "moves" for n in weights})
-    optimizer = (tx, tx.init(weights))  # else the zeros would open by themselves
+    inner = weights["params"]
+    tx = optax.partition(labels, {n: "still" if n == "head" else "moves" for n in inner})
+    optimizer = (tx, tx.init(inner))  # else the zeros would open by themselves
     locks = certificate(Steps(), data, cross_entropy, params=weights, optimizer=optimizer).locks
     assert [(k.kind, k.place) for k in locks] == [("frozen", "head"), ("zeroed", "head")]
     lock = locks[1]
