@@ -53,6 +53,7 @@ LONG = {
         f"tests/grader/exercises/test_exercises.py::test_{law}"
         for law in (
             "a_diagnosis_is_true",
+            "a_forged_reply",
             "book_is_up_to_date",
             "evidence_replayed",
             "feedback_ends_with_a_question",

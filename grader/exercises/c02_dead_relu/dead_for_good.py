@@ -161,8 +161,8 @@ def _compared(seen: Evidence, expected: Evidence, concerns: Part) -> Finding:
 
 @claim(2, "What do the pre-activations of the first layer rest on?")
 def first_layer_never_wakes(seen: Evidence, expected: Evidence) -> Finding:
-    """A dead unit of the first hidden layer is True: nothing lies below it."""
-    return _compared(seen, expected, lambda layer, unit, right: layer == 0 and _is_dead(unit))
+    """In the first hidden layer, below which nothing lies, dead units are True and no others."""
+    return _compared(seen, expected, lambda layer, unit, right: layer == 0)
 
 
 @claim(1, "Which units get a gradient on at least one sample?", needs=first_layer_never_wakes)
@@ -177,13 +177,13 @@ def moving_inputs_may_wake(seen: Evidence, expected: Evidence) -> Finding:
     return _compared(seen, expected, lambda layer, unit, right: _is_dead(unit) and not right)
 
 
-@claim(2, "Which parameters would have to move to wake that unit?", of_kind("frozen"))
+@claim(2, "What would have to move to wake that unit?", of_kind("frozen"), first_layer_never_wakes)
 def frozen_inputs_never_wake(seen: Evidence, expected: Evidence) -> Finding:
     """A dead unit is True if all layers below it are frozen."""
     return _compared(seen, expected, lambda layer, unit, right: layer > 0 and right)
 
 
-@claim(2, "How far down does the gradient come?", of_kind("dead layer"))
+@claim(2, "How far down does the gradient come?", of_kind("dead layer"), first_layer_never_wakes)
 def no_gradient_moves_nothing(seen: Evidence, expected: Evidence) -> Finding:
     """A dead unit is True if a hidden layer whose units are all dead stops whatever lies below."""
     return _compared(seen, expected, lambda layer, unit, right: layer > 0 and right)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grader.checking import bank, registry
 from grader.judging.exercise import Exercise
-from grader.press.laws import form, judgement
+from grader.press.laws import forgery, form, judgement
 
 Law = Callable[[Exercise], Iterator[str]]
 
@@ -30,6 +30,7 @@ LAWS: tuple[Law, ...] = (
     form.feedback_leads_on,
     judgement.replay_earns_less,
     judgement.nothing_is_unearned,
+    forgery.forgery_does_not_pay,
     judgement.mutants_are_rejected,
 )
 """The laws that need nothing but the exercise, those first on which others rest."""
