@@ -71,10 +71,10 @@ draw(shape, "All weights are frozen; what learns sits in the units").show()
 # %% [markdown]
 # ## A network of frozen mixing
 #
-# A dense layer *mixes*: each output is a weighted sum of all inputs. And its units *bend* what comes
-# out, with a ReLU for instance. As a rule the mixing is learned, $n^2$ numbers, and the bend is
-# fixed. Here it is the other way round. With a fixed matrix $M$, a normalisation of the row, and a
-# learned bend $\varphi_k$ for each channel $k$, a *block* is $x \mapsto \varphi(\mathrm{norm}(x
+# A dense layer *mixes*: each output is a weighted sum of all inputs. And its units *bend* what
+# comes out, with a ReLU for instance. As a rule the mixing is learned, $n^2$ numbers, and the bend
+# is fixed. Here it is the other way round. With a fixed matrix $M$, a normalisation of the row, and
+# a learned bend $\varphi_k$ for each channel $k$, a *block* is $x \mapsto \varphi(\mathrm{norm}(x
 # M))$. The first family of bends has three numbers a channel: a slope $a$ above zero, a slope $b$
 # below, and an offset $c$. It starts as a ReLU, $a = 1$ and $b = c = 0$. The library holds such
 # networks in `paramlock.mixing`.
@@ -246,11 +246,11 @@ assert torch.equal(row @ sylvester(4) @ sylvester(4), row) and row @ row == 30
 assert not hasattr(torch.linalg, "hadamard")  # often written, and there is none
 
 # %% [markdown]
-# **Why.** The two products do ten times the arithmetic of the butterfly, and are [[?]] times as fast
-# on our machine, and [[?]] times as fast as one large product. A processor multiplies small dense
-# matrices close to its peak; a round of the butterfly goes through memory for one addition per
-# number. $n \log n$ is a count, not a time. `mixing.hadamard` works by small products, in PyTorch
-# and in JAX alike.
+# **Why.** The two products do ten times the arithmetic of the butterfly, and are [[?]] times as
+# fast on our machine, and [[?]] times as fast as one large product. A processor multiplies small
+# dense matrices close to its peak; a round of the butterfly goes through memory for one addition
+# per number. $n \log n$ is a count, not a time. `mixing.hadamard` works by small products, in
+# PyTorch and in JAX alike.
 #
 # Two traps. **Without the factor** $1/\sqrt n$ each transform makes rows $\sqrt n$ times as long:
 # three blocks of width 256, 4,096 times. And **sizes**: 784 pixels are no power of two, so they are
@@ -301,17 +301,15 @@ for kind in mixing.MIXINGS:
 # %% tags=["claim"]
 eye = torch.eye(256, dtype=torch.float64)
 for kind in mixing.MIXINGS:
-    matrix = mixing.mix(eye, kind, seed=3)
-    assert torch.allclose(matrix @ matrix.T, eye, atol=1e-12)
-    assert torch.allclose(inverse(mixing.mix(sample, kind, seed=3), kind, 3), sample, atol=1e-5)
+    assert torch.allclose(inverse(mixing.mix(eye, kind, seed=3), kind, 3), eye, atol=1e-12)
 twin = mixing.mix(jnp.asarray(sample), "orthogonal", seed=3)
 assert np.allclose(twin, mixing.mix(sample, "orthogonal", seed=3), atol=1e-5)
 for kind in ("hadamard", "hartley"):
     assert torch.allclose(mixing.mix(sample, kind), inverse(sample, kind), atol=1e-5)
 
 # %% [markdown]
-# So on the way back a rotation hands on a gradient of exactly the length that it got. In a fixed mix
-# nothing vanishes or explodes (lesson 01); only the bends can do that.
+# So on the way back a rotation hands on a gradient of exactly the length that it got. In a fixed
+# mix nothing vanishes or explodes (lesson 01); only the bends can do that.
 #
 # (A *learned* permutation jumps, so no gradient moves it. The usual way around is a matrix of
 # scores, $e^{s/\tau}$, whose rows and columns are scaled in turn until all sum to one (Sinkhorn).
@@ -348,23 +346,21 @@ def learn(model, lr=0.001, *, clip=math.inf, bend_decay=0.0, **recipe):
 question = "Fixed readout: by how many points of accuracy is the identity behind the DCT?"
 predict.number("unmixed", question, unit="points", within=5)
 
-# %% tags=["nbval-ignore-output"]
-kinds = ["dct", "hadamard", "hartley", "orthogonal", "permutation", "identity"]
-fixed = {kind: learn(frozen(kind)) for kind in kinds}
-predict.measured("unmixed", 100 * (fixed["dct"] - fixed["identity"]))
-
 # %% tags=["fold"]
 # A prediction.
 question = "And with two blocks and a learned readout: by how many points?"
 predict.number("learned_readout", question, unit="points", within=2)
 
 # %%
+kinds = ["dct", "hadamard", "hartley", "orthogonal", "permutation", "identity"]
+fixed = {kind: learn(frozen(kind)) for kind in kinds}
 headed_by = {kind: learn(frozen(kind, depth=2, readout="linear")) for kind in kinds}
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Shows both columns.
+predict.measured("unmixed", 100 * (fixed["dct"] - fixed["identity"]))
 predict.measured("learned_readout", 100 * (headed_by["dct"] - headed_by["identity"]))
-cells = [[f"{column[kind]:.1%}" for column in (fixed, headed_by)] for kind in kinds]
+cells = [[f"{fixed[kind]:.1%}", f"{headed_by[kind]:.1%}"] for kind in kinds]
 title = "A fixed readout shows what mixing is worth; a learned one hides most of it"
 columns = ["3 blocks, fixed readout", "2 blocks, learned readout"]
 figures.show_table(title, kinds, columns, cells, [["", ""]] * len(kinds))
@@ -434,7 +430,8 @@ def bend(family, by):
 sliders = {"family": explore.Steps("Family", families, "bi_slope")}
 sliders["by"] = explore.Slider("Moved by", -2.0, 2.0, 0.2, 0.6)
 alt = "A learned activation at its start and with one number moved."
-explore.Experiment(plane, bend, sliders, alt=alt).show()
+bending = explore.Experiment(plane, bend, sliders, alt=alt)
+bending.show()
 
 # %% tags=["claim"]
 steepest_fall, ones = {}, torch.ones(4)
@@ -464,25 +461,20 @@ fixed_body.blocks.requires_grad_(False)
 lost = headed_by["dct"] - learn(fixed_body)
 predict.measured("still", 100 * lost)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 tried = [("bi_slope", "relu"), ("bi_slope", "identity"), ("piecewise_linear", "relu")]
 tried += [("monotone_cubic", "identity"), ("monotone_cubic", "tanh"), ("gated", "silu")]
 bent_by = [learn(frozen(activation=family, start=start)) for family, start in tried]
-
-# %% tags=["fold", "nbval-ignore-output"]
-# Shows the families.
-sizes = [trainable(frozen(activation=family)) for family, _ in tried]
-cells = [[f"{size:,}", f"{well:.1%}"] for size, well in zip(sizes, bent_by, strict=True)]
-names = [f"{family}, from {start}" for family, start in tried]
-title = "More numbers in a bend are not more accuracy"
-figures.show_table(title, names, ["trains", "accuracy"], cells, [["", ""]] * 6)
+for (family, start), well in zip(tried, bent_by, strict=True):
+    size = trainable(frozen(activation=family))
+    print(f"{family:16} from {start:8} trains {size:,}: {well:.1%}")
 
 # %% tags=["claim"]
 # [[?]] all edges
 claims.band("fixed readout: cubic behind bi-slope", bent_by[0] - bent_by[3], low=0.0)
 claims.band("fixed readout: gated behind bi-slope", bent_by[0] - bent_by[5], low=0.0)
 claims.band("learned readout: lost by frozen bends", lost, high=0.04)
-assert sizes[0] == 2305 and sizes[2] == 3841 and sizes[5] == 1537
+assert trainable(frozen(activation="gated")) == 1537
 
 # %% [markdown]
 # **Why.** [[?: which is best; how far apart; whether the start explains it]]. More shapes do not
@@ -523,7 +515,7 @@ def two_steps(down, up):
 starts = {"U at 0": (1, 0), "both at 0.01": (0.16, 0.01), "both at 0": (0, 0)}
 told = {name: two_steps(*start) for name, start in starts.items()}
 down_moves, up_moves = (norm > 0 for norm in told["U at 0"][1][0])
-predict.measured("first", options[3 - up_moves * 2 - down_moves * (3 - up_moves * 2)])
+predict.measured("first", options[[3, 0, 1, 2][down_moves + 2 * up_moves]])
 for name, (change, norms) in told.items():
     grads = ", then ".join(f"D {down:.1g}, U {up:.1g}" for down, up in norms)
     print(f"{name:12} changes the output by {change:.1g}; gradients {grads}")
@@ -592,9 +584,7 @@ with_part = {
 predict.measured("rates", sorted(at_rate, key=at_rate.get, reverse=True))
 rated = {f"bends at {name}": well for name, well in at_rate.items() if name != "0.01"}
 points = {name: 100 * (well - np.mean(base)) for name, well in (rated | with_part).items()}
-title = (
-    f"Against a base of {np.mean(base):.1%}, whose four runs span {100 * np.ptp(base):.1f} points"
-)
+title = f"Against a base of {np.mean(base):.1%}; its four runs span {100 * np.ptp(base):.1f} points"
 cells = [[f"{gain:+.1f}"] for gain in points.values()]
 figures.show_table(title, list(points), ["points"], cells, [[""]] * len(cells))
 
@@ -662,7 +652,6 @@ by_rank = {0: fixed["dct"]} | {rank: learn(frozen(rank=rank)) for rank in (1, 4,
 by_units = {n: best_of(partial(dense, 256, n, 10)) for n in (8, 16, 32, 128, 1024)}
 logistic = best_of(partial(dense, 256, 10))
 alone = [best_of(batchnorm_alone), best_of(weights_alone)]
-
 heads = [lambda: nn.Linear(128, 10), lambda: mixing.FixedReadout(128, 10)]
 of_head = [
     np.mean([learn(dense(256, 128, 1)[:2].append(head()), 0.003) for _ in range(3)])
@@ -679,12 +668,13 @@ lines = {
     "BatchNorm alone": {1536: alone[0]},
     "as many weights": {1536: alone[1]},
 }
-looks = ["o-C0", "s--C7", "^C7", "xC2", "+C7"]
+blue, grey = {"color": COLOURS["frozen"], "marker": "o"}, {"color": "0.3", "linestyle": ""}
+looks = [blue, ARMS[0], {**grey, "marker": "^"}, {**grey, "marker": "x"}, {**grey, "marker": "+"}]
 title = "With few numbers frozen mixing is ahead; with many it gains no more"
 figure, axes = figures.chart(title, "trained numbers", "accuracy on images held back")
-for (name, line_of), look in zip(lines.items(), looks, strict=True):
-    axes.semilogx(list(line_of), list(line_of.values()), look, label=name)
-    print(f"{name}:", ", ".join(f"{count:,} {well:.1%}" for count, well in line_of.items()))
+for (name, curve_of), look in zip(lines.items(), looks, strict=True):
+    axes.semilogx(list(curve_of), list(curve_of.values()), **look, label=name)
+    print(f"{name}:", ", ".join(f"{count:,} {well:.1%}" for count, well in curve_of.items()))
 axes.legend(loc="lower right")
 figures.show(figure, "Accuracy by trained numbers, for frozen mixing and for its rivals.")
 print("128 hidden units, head learned and fixed:", [f"{well:.1%}" for well in of_head])
@@ -717,11 +707,11 @@ assert trainable(batchnorm_alone()) == 1536
 # %% tags=["fold"]
 # Trains on the first n images, and looks on.
 arms = {
-    "blocks, fixed readout": (frozen, (0.001, 0.003)),
-    "blocks, learned readout": (partial(frozen, depth=2, readout="linear"), (0.001, 0.003)),
-    "dense, 8 units": (partial(dense, 256, 8, 10), (0.003, 0.01)),
-    "dense, 128 units": (partial(dense, 256, 128, 10), (0.003, 0.01)),
-    "logistic regression": (partial(dense, 256, 10), (0.003, 0.01)),
+    "blocks, fixed readout": frozen,
+    "blocks, learned readout": partial(frozen, depth=2, readout="linear"),
+    "dense, 8 units": partial(dense, 256, 8, 10),
+    "dense, 128 units": partial(dense, 256, 128, 10),
+    "logistic regression": partial(dense, 256, 10),
 }
 
 
@@ -745,12 +735,9 @@ def race(make, lr, n):
 predict.choice("steps", "1,000 images: which reaches 80 % in the fewest steps?", list(arms))
 
 # %%
-ran = {
-    name: [[race(make, lr, n) for lr in rates] for n in (1000, 100)]
-    for name, (make, rates) in arms.items()
-}
-steps = {name: min(end[2] for end in many) for name, (many, _) in ran.items()}
-few = {name: max(end[:2] for end in little) for name, (_, little) in ran.items()}
+pace = (0.003, 0.01)
+steps = {name: min(race(make, lr, 1000)[2] for lr in pace) for name, make in arms.items()}
+few = {name: max(race(make, lr, 100)[:2] for lr in pace) for name, make in arms.items()}
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Shows steps, accuracies and gaps.
@@ -758,7 +745,7 @@ predict.measured("steps", min(steps, key=steps.get))
 cells = [
     [f"{trainable(make()):,}", str(steps[name]).replace("201", "never")]
     + [f"{share:.0%}" for share in few[name]]
-    for name, (make, _) in arms.items()
+    for name, make in arms.items()
 ]
 columns = ["trains", "n = 1,000: steps to 80 %", "n = 100: accuracy", "n = 100: gap"]
 title = "[[?]] Neither steps nor gap follow the count of trained numbers"
@@ -834,8 +821,8 @@ for name, (block_share, thin_share) in shares.items():
 # %% [markdown]
 # **Why.** For unit vectors the diagonal of $B$ holds $\sum_k u_k^2 v_k^2$, that is $n \cdot \frac1n
 # \cdot \frac1n = \frac1n$ on average. *Neither family contains the other*: low rank cannot filter,
-# and one block cannot do the plainest map of low rank. And several blocks? We let gradient descent
-# fit a map of rank one, with a bi-slope in each channel.
+# and one block cannot do the plainest map of low rank. What does gradient descent find, with a
+# bi-slope in each channel? And with several blocks?
 
 
 # %%
@@ -857,13 +844,13 @@ def explained(depth, target):
 # %% tags=["nbval-ignore-output"]
 one_map = targets["rank one"][0]
 fitted = {depth: explained(depth, one_map) for depth in (1, 2, 8)}
-print(f"one block, closed form: {by_block(one_map):.2f}; fitted, by depth:", end=" ")
-print({depth: round(share, 2) for depth, share in fitted.items()})
+print(
+    "closed form", round(by_block(one_map), 2), "fitted, by depth", np.round([*fitted.values()], 2)
+)
 
 # %% tags=["claim"]
-claims.band(
-    "rank one: 16 times what a block explains", 16 * shares["rank one"][0], low=0.6, high=1.4
-)
+whole_share = 16 * shares["rank one"][0]
+claims.band("rank one: 16 times what a block explains", whole_share, low=0.6, high=1.4)
 assert abs(shares["rank one"][1] - 1) < 1e-5 and abs(shares["ring filter"][0] - 1) < 1e-5
 claims.band("ring filter: what rank one explains", shares["ring filter"][1], high=0.5)  # [[?]]
 off = fitted[1] - by_block(one_map)
@@ -942,11 +929,10 @@ selfcheck.number(
 
 # %%
 # Question 2
-ways_of_4096 = ["the butterfly", "three products, of 16 by 16", "two, of 64 by 64", "one large one"]
 selfcheck.order(
     "arithmetic",
     "A transform of 4,096 numbers: which way takes the least arithmetic, which the most?",
-    ways_of_4096,
+    ["the butterfly", "three products, of 16 by 16", "two, of 64 by 64", "one large one"],
     why="4,096 times 12, 48, 128 and 4,096. In *time* products of small matrices win.",
 )
 
@@ -1007,7 +993,6 @@ predict.summary()
 # - *With or without $1/\sqrt n$?* One library's random Hadamard had it and its fixed one had not
 #   ([compressed-tensors#257](https://github.com/vllm-project/compressed-tensors/pull/257), as told
 #   there); another made it the default ([mlx#1283](https://github.com/ml-explore/mlx/pull/1283)).
-#   The same with cosines: [scipy#3677](https://github.com/scipy/scipy/issues/3677).
 # - *No power of two*: refused in [QuaRot#44](https://github.com/spcl/QuaRot/issues/44); filled up
 #   in silence, before [ClickHouse#111006](https://github.com/ClickHouse/ClickHouse/pull/111006).
 # - *Both factors at zero*: reported in
@@ -1015,7 +1000,7 @@ predict.summary()
 #   [cosmos-predict2.5#15](https://github.com/nvidia-cosmos/cosmos-predict2.5/pull/15). Which one is
 #   zero makes no difference ([LoRA#98](https://github.com/microsoft/LoRA/issues/98)).
 # - *Decay on learned slopes*: none, it was said when PReLU came to
-#   [torch](https://github.com/torch/nn/pull/165); a question when it came to
+#   [torch](https://github.com/torch/nn/pull/165) and to
 #   [caffe](https://github.com/BVLC/caffe/pull/1940).
 #
 # ## Summary
@@ -1029,10 +1014,9 @@ predict.summary()
 # | more than bends can | adapters, *one* factor at zero | nothing changes, and it learns |
 # | a fair rival | as many numbers, *and* logistic regression | each alone is a straw man |
 #
-# - Frozen mixing saves trained numbers, Adam's memory and file size; against a dense network of as
-#   many numbers it saves no arithmetic. Its bends want a *high* rate.
-# - One block represents what its mix makes diagonal; no bend changes that.
-# - Scaled by $1/\sqrt m$, width freezes features; scaled by $1/m$, it does not.
+# Frozen mixing saves trained numbers, Adam's memory and file size; against a dense network of as
+# many numbers it saves no arithmetic. Its bends want a *high* rate. One block represents what its
+# mix makes diagonal. Scaled by $1/\sqrt m$, width freezes features; scaled by $1/m$, it does not.
 #
 # ## What becomes of the claims
 #
@@ -1048,8 +1032,7 @@ predict.summary()
 # | Hadamard, random and identity differ | HALF: the identity does [[?]] | [3] |
 # | Rich bends make up for poor mixing | FALSE: the same bends, far worse unmixed | [3] |
 # | Most task parameters sit in the head | TRUE: 63 % in ours | [1] |
-# | Bi-slope: three numbers | TRUE | [4] |
-# | "Three knots"; "a GLU" | WRONG NAMES: two knots; a SiLU | [4] |
+# | Bi-slope: three numbers; "three knots"; "a GLU" | TRUE; two knots; a SiLU | [4] |
 # | A spline is richer, so better | [[?]] | [4] |
 # | Learned bends are interpretable, and route | OPINION: not tested here | [4] |
 # | Two small factors are a small correction | FALSE as a start; one zero, not two | [5] |
@@ -1058,8 +1041,7 @@ predict.summary()
 # | Bends need a lower rate | FALSE: at 0.0001 they hardly move | [6] |
 # | LayerNorm, not BatchNorm; clip | [[?]] | [6] |
 # | Start like the identity | UNCLEAR: a ReLU, or one linear map [[?]] | [6] |
-# | Adapters repair the rest; more budget, more accuracy | HALF: up to rank [[?]] | [7] |
-# | Most of the accuracy comes back | HALF: [[?]] | [7] |
+# | Most accuracy comes back; more budget, more accuracy | HALF: up to rank [[?]] | [7] |
 # | Fewer parameters: fewer steps; less overfitting | [[?]] | [8] |
 # | It shines with few data, and is competitive | [[?]]: name the rival | [8] |
 # | Frozen attention works | not tested here; FNet, Frozen Pretrained Transformers | |
@@ -1087,7 +1069,8 @@ predict.summary()
 #   [arXiv:1502.01852](https://arxiv.org/abs/1502.01852)
 # - E. Hoffer, I. Hubara, D. Soudry. *Fix your classifier.* ICLR 2018.
 #   [arXiv:1801.04540](https://arxiv.org/abs/1801.04540)
-# - A. G. Howard and others. *MobileNets.* 2017. [arXiv:1704.04861](https://arxiv.org/abs/1704.04861)
+# - A. G. Howard and others. *MobileNets.* 2017.
+#   [arXiv:1704.04861](https://arxiv.org/abs/1704.04861)
 # - E. J. Hu and others. *LoRA.* 2021. [arXiv:2106.09685](https://arxiv.org/abs/2106.09685)
 # - A. Jacot, F. Gabriel, C. Hongler. *Neural Tangent Kernel.* NeurIPS 2018.
 #   [arXiv:1806.07572](https://arxiv.org/abs/1806.07572)
