@@ -34,10 +34,8 @@
 # %% tags=["fold"]
 # What is used below.
 import math
-import timeit
 from functools import partial
 from itertools import pairwise
-from time import process_time
 
 import jax.numpy as jnp
 import numpy as np
@@ -183,8 +181,8 @@ print("transformed:", (row @ sylvester(4)).tolist())
 print("twice:      ", (row @ sylvester(4) @ sylvester(4)).tolist())
 
 # %% [markdown]
-# The definition is also a recipe. Cut the row into halves $u$ and $v$. Its transform is that of $u
-# + v$, followed by that of $u - v$. Halve these again, and so on: $\log_2 n$ rounds of $n$
+# The definition is also a recipe. Cut the row into halves $u$ and $v$. Its transform is that of
+# $u+v$, followed by that of $u-v$. Halve these again, and so on: $\log_2 n$ rounds of $n$
 # additions, and no matrix. That is the *butterfly*; a change of shape does a round at once.
 
 
@@ -215,59 +213,31 @@ def two_products(x):
     return (sylvester(a) @ x.reshape(*x.shape[:-1], a, b) @ sylvester(b)).flatten(-2)
 
 
-# %% [markdown]
-# For rows of length $n$ the plain product takes $n^2$ multiplications, the butterfly $n \log_2 n$
-# additions, and the two products $n\,(a + b) \approx 2 n \sqrt n$. For $n = 4096$ that is 16.8
-# million, 49 thousand and 524 thousand.
-
-# %% tags=["fold"]
-# A prediction.
-ways = ["one large product", "the butterfly", "two small products"]
-predict.choice("fastest", "64 rows of 4,096 numbers on your processor: which is fastest?", ways)
-
-# %% tags=["nbval-ignore-output"]
-rows, whole = torch.randn(64, 4096), sylvester(4096)
-spent = {
-    way: min(timeit.repeat(partial(transform, rows), number=1, repeat=3, timer=process_time))
-    for way, transform in zip(
-        ways, (partial(torch.matmul, other=whole), butterfly, two_products), strict=True
-    )
-}
-predict.measured("fastest", min(spent, key=spent.get))
-
 # %% tags=["claim"]
-assert spent[ways[2]] < spent[ways[0]] / 2  # a factor of some forty when it was measured apart
 deep = torch.randn(3, 5, 256)
 for made in (butterfly(deep), two_products(deep), mixing.hadamard(deep)):
     assert torch.allclose(made, deep @ sylvester(256), atol=1e-5)
 assert np.allclose(mixing.hadamard(jnp.asarray(deep)), made, atol=1e-5)
-assert torch.allclose(rows @ whole, two_products(rows), atol=1e-4)
-assert torch.equal(row @ sylvester(4) @ sylvester(4), row) and row @ row == 30
+assert torch.equal(row @ sylvester(4) @ sylvester(4), row)
+short = torch.randn(784)
+padded = mixing.hadamard(short, pad=True)
+assert torch.allclose(mixing.hadamard(padded)[:784], short, atol=1e-4) and len(padded) == 1024
+assert torch.allclose(short.norm(), padded.norm()) and padded[:784].norm() < 0.98 * short.norm()
 assert not hasattr(torch.linalg, "hadamard")  # often written, and there is none
 
 # %% [markdown]
-# **Why.** The two products do ten times the arithmetic of the butterfly, and are [[?]] times as
-# fast on our machine, and [[?]] times as fast as one large product. A processor multiplies small
-# dense matrices close to its peak; a round of the butterfly goes through memory for one addition
-# per number. $n \log n$ is a count, not a time. `mixing.hadamard` works by small products, in
-# PyTorch and in JAX alike.
+# For a row of length $n$ the plain product takes $n^2$ multiplications, the butterfly $n \log_2 n$
+# additions, and the two products $n\,(a + b)$, at best $2 n \sqrt n$. At $n = 4096$ that is 16.8
+# million, 49 thousand and 524 thousand. Which is fastest? Measured apart, for 64 rows on one
+# processor, with one large product as 1: the butterfly [[?]], the two small products [[?]] times as
+# fast. A processor multiplies small dense matrices close to its peak; a round of the butterfly goes
+# through memory for one addition a number. $n \log n$ is a count, not a time. `mixing.hadamard`
+# works by small products, in PyTorch and in JAX alike.
 #
 # Two traps. **Without the factor** $1/\sqrt n$ each transform makes rows $\sqrt n$ times as long:
 # three blocks of width 256, 4,096 times. And **sizes**: 784 pixels are no power of two, so they are
 # filled up with zeros to 1,024. Nothing is lost. Cut the *result* back to 784, and something is.
-
-# %%
-short = torch.randn(784)
-padded = mixing.hadamard(short, pad=True)
-print(f"length {short.norm():.3f}, padded and transformed {padded.norm():.3f}", end=", ")
-print(f"cut back {padded[:784].norm():.3f}")
-
-# %% tags=["claim"]
-assert torch.allclose(short.norm(), padded.norm()) and len(padded) == 1024
-assert padded[:784].norm() < 0.98 * short.norm()
-assert torch.allclose(mixing.hadamard(padded)[:784], short, atol=1e-4)
-
-# %% [markdown]
+#
 # ## Other fixed mixes
 #
 # - **DCT**: cosines of rising frequency, any length. Of smooth images, few entries hold most.
@@ -290,7 +260,6 @@ def inverse(y, kind, seed=None):
     return torch.autograd.grad(mixing.mix(x, kind, seed=seed), x, y)[0]
 
 
-# %%
 sample = train_x[:100]
 for kind in mixing.MIXINGS:
     mixed = mixing.mix(sample, kind, seed=3)
@@ -311,10 +280,9 @@ for kind in ("hadamard", "hartley"):
 # So on the way back a rotation hands on a gradient of exactly the length that it got. In a fixed
 # mix nothing vanishes or explodes (lesson 01); only the bends can do that.
 #
-# (A *learned* permutation jumps, so no gradient moves it. The usual way around is a matrix of
-# scores, $e^{s/\tau}$, whose rows and columns are scaled in turn until all sum to one (Sinkhorn).
-# Such a *doubly stochastic* matrix is a mean of permutations, and for a small $\tau$ nearly one of
-# them. Take logarithms, so that nothing overflows. The lab does it.)
+# (A *learned* permutation jumps, so no gradient moves it. The way around is a matrix $e^{s/\tau}$ of
+# scores whose rows and columns are scaled in turn until all sum to one (Sinkhorn): a *doubly
+# stochastic* matrix, for a small $\tau$ nearly a permutation. In the lab you build one.)
 #
 # Now six mixes, with the same learned bends, with the fixed readout and with a learned one. All are
 # trained alike: AdamW, at 0.01 for bends and 0.001 for the rest. (The options are for later.)
@@ -530,15 +498,13 @@ assert told["both at 0.01"][0] > 1e-4 and told["both at 0"][1] == [[0, 0], [0, 0
 # ever: each gradient has the other factor in it. Two small numbers avoid the lock, but change the
 # output from the start.
 #
-# Mind where it sits. One often sees "mix, bend, then $x + x D U$": a branch after the bend, and no
-# change $\Delta W$ of the mixing, which would stand before it. (Ours goes around the bend:
-# $\varphi(z) + z D U$.)
+# Mind where it sits. "Mix, bend, then $x + x D U$" is a branch after the bend, and no change $\Delta
+# W$ of the mixing, which would stand before it. (Ours goes around the bend: $\varphi(z) + z D U$.)
 #
 # On images another thin matrix is in use, a convolution of 1 by 1: it mixes the *channels* of each
-# pixel, everywhere alike. (It is no depthwise separable convolution, but the *pointwise* half of
-# one; Howard and others 2017.) It is put between two-dimensional transforms. Without a bend that
-# does nothing: one acts on pixels, the other on channels, so they commute and the transforms
-# cancel.
+# pixel, everywhere alike. (It is the *pointwise* half of a depthwise separable convolution, not the
+# whole; Howard and others 2017.) Put between two-dimensional transforms without a bend, it does
+# nothing new: one acts on pixels, the other on channels, so they commute and the transforms cancel.
 #
 # ## What the recipe is worth
 #
@@ -661,23 +627,20 @@ of_head = [
 # %% tags=["fold", "nbval-ignore-output"]
 # Draws accuracy against the count of trained numbers.
 predict.measured("narrow", 100 * (fixed["dct"] - by_units[8]))
-lines = {
-    "blocks, rank 0 to 8": {2305 + 1536 * rank: well for rank, well in by_rank.items()},
-    "dense, one hidden layer": {267 * n + 10: well for n, well in by_units.items()},
-    "logistic regression": {2570: logistic},
-    "BatchNorm alone": {1536: alone[0]},
-    "as many weights": {1536: alone[1]},
-}
-blue, grey = {"color": COLOURS["frozen"], "marker": "o"}, {"color": "0.3", "linestyle": ""}
-looks = [blue, ARMS[0], {**grey, "marker": "^"}, {**grey, "marker": "x"}, {**grey, "marker": "+"}]
+blocks = {2305 + 1536 * rank: well for rank, well in by_rank.items()}
+plain = {267 * units + 10: well for units, well in by_units.items()}
+others = {"logistic": logistic, "BatchNorm alone": alone[0], "as many weights": alone[1]}
+others |= {"head learned": of_head[0], "head fixed": of_head[1]}
 title = "With few numbers frozen mixing is ahead; with many it gains no more"
 figure, axes = figures.chart(title, "trained numbers", "accuracy on images held back")
-for (name, curve_of), look in zip(lines.items(), looks, strict=True):
-    axes.semilogx(list(curve_of), list(curve_of.values()), **look, label=name)
-    print(f"{name}:", ", ".join(f"{count:,} {well:.1%}" for count, well in curve_of.items()))
+axes.semilogx(*zip(*blocks.items(), strict=True), "o-", color=COLOURS["frozen"], label="blocks")
+axes.semilogx(*zip(*plain.items(), strict=True), **ARMS[0], label="dense, one hidden layer")
+for (name, well), count, mark in zip(others.items(), (2570, 1536, 1536), "^x+", strict=False):
+    axes.semilogx(count, well, mark, color="0.4", label=name)
 axes.legend(loc="lower right")
 figures.show(figure, "Accuracy by trained numbers, for frozen mixing and for its rivals.")
-print("128 hidden units, head learned and fixed:", [f"{well:.1%}" for well in of_head])
+for name, found in {"blocks": blocks, "dense": plain, "others": others}.items():
+    print(f"{name}:", ", ".join(f"{key} {well:.1%}" for key, well in found.items()))
 
 # %% tags=["claim"]
 # [[?]] all edges
@@ -825,7 +788,7 @@ for name, (block_share, thin_share) in shares.items():
 # bi-slope in each channel? And with several blocks?
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def explained(depth, target):
     """Fit a stack to a linear map; return the share of the outputs' variance it explains."""
     parts = [mixing.FixedMixing("hartley")]
@@ -841,7 +804,6 @@ def explained(depth, target):
     return 1 - missed.item()
 
 
-# %% tags=["nbval-ignore-output"]
 one_map = targets["rank one"][0]
 fitted = {depth: explained(depth, one_map) for depth in (1, 2, 8)}
 print(
