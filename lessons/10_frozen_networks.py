@@ -910,17 +910,20 @@ selfcheck.choice(
 
 # %%
 # Question 4
-adapted = nn.Sequential(mixing.AdaptedLinear(nn.Linear(256, 256), 4), nn.Linear(256, 10))
-nn.init.zeros_(adapted[0].adapter.down)
-for lock in paramlock.certificate(adapted, (train_x[:64], train_y[:64]), F.cross_entropy).locks:
-    print(f"{lock.kind} at module {lock.place}: {lock.evidence}")
+for name, factor in (("A", 1.0), ("B", 0.0)):
+    adapted = nn.Sequential(mixing.AdaptedLinear(nn.Linear(256, 256), 4), nn.Linear(256, 10))
+    adapted[0].adapter.down.data.mul_(factor)
+    found = paramlock.certificate(adapted, (train_x[:64], train_y[:64]), F.cross_entropy)
+    for lock in found.locks:
+        print(f"{name}: {lock.kind} at {lock.place}, opens {lock.opens.partition(':')[0]}")
 selfcheck.choice(
     "certificate",
-    "This network has a fresh adapter beside its first layer. Which lock is a mistake?",
+    "Both have a fresh adapter beside their first layer. Which adapter will never learn?",
     {
-        "frozen": "That is the idea of an adapter: the base stays.",
-        "zeroed": right("One factor at zero starts an adapter at nothing. Both at zero lock it."),
-        "none of them": "With both factors at zero no gradient reaches either, at any step.",
+        "that of A": "One factor at zero is how an adapter starts; the next step moves it.",
+        "that of B": right("Both factors are zero, so neither ever gets a gradient."),
+        "both": "In A a gradient reaches the factor at zero.",
+        "neither": "In B each gradient is multiplied by the other factor, and that is zero.",
     },
 )
 
