@@ -280,8 +280,9 @@ for kind in ("hadamard", "hartley"):
 # mix nothing vanishes or explodes (lesson 01); only the bends can do that.
 #
 # (A *learned* permutation jumps, so no gradient moves it. The way around is a matrix of scores,
-# $e^{s/\tau}$, whose rows and columns are scaled in turn until all sum to one (Sinkhorn): *doubly
-# stochastic*, and for a small $\tau$ nearly a permutation. In the lab you build one.)
+# $e^{s/\tau}$, whose rows and columns are scaled in turn until all sum to one (Sinkhorn; done with
+# logarithms, or it overflows). It is *doubly stochastic*, and for a small $\tau$ nearly a
+# permutation. In the lab you build one.)
 #
 # Now six mixes, with the same learned bends, with the fixed readout and with a learned one. All are
 # trained alike: AdamW, at 0.01 for bends and 0.001 for the rest. (The options are for later.)
