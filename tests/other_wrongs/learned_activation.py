@@ -110,7 +110,7 @@ def take_samples_for_channels(x, kind, numbers):
 
 
 def ask_for_images(x, kind, numbers):
-    n, channels, _, _ = x.shape
+    _samples, _channels, _height, _width = x.shape
     return _bent(x, kind, numbers)
 
 
@@ -124,7 +124,9 @@ def raise_a_key_error(x, kind, numbers):
 
 
 def take_another_name_for_gated(x, kind, numbers):
-    return _bent(x, kind if kind in COUNTS else "gated", numbers[:, :2] if kind == "glu" else numbers)
+    if kind not in COUNTS:
+        return _bent(x, "gated", numbers[:, :2])
+    return _bent(x, kind, numbers)
 
 
 def read_the_first_numbers_only(x, kind, numbers):
