@@ -53,8 +53,8 @@ from grader import NotAttempted, check, hint
 # %% [markdown]
 # ## Part C: what is learned
 #
-# Three activations for each channel, right where they bend and far away; and an adapter that changes
-# nothing at first and can still learn.
+# Three activations for each channel, right where they bend and far away; and an adapter that
+# changes nothing at first and can still learn.
 
 # %% exercise="learned_activation"
 

@@ -9,12 +9,25 @@ import numpy as np
 from torch import Tensor, nn
 
 Groups = Sequence[Mapping[str, Any]]
+"""Groups that were read: the params of each are a list of tensors."""
 
 
-def are_groups(returned: Any) -> bool:
-    """Whether it is a list or tuple of dicts, each with its params."""
-    is_row = isinstance(returned, list | tuple)
-    return is_row and all(isinstance(item, Mapping) and "params" in item for item in returned)
+def read(returned: Any) -> Groups | None:
+    """The groups of a list or tuple of dicts, in one of the forms that torch takes.
+
+    Params may be one tensor, or some, or some with names. None of what is no such list.
+    """
+    if not isinstance(returned, list | tuple):
+        return None
+    if not all(isinstance(item, Mapping) and "params" in item for item in returned):
+        return None
+    return [{**group, "params": _tensors(group["params"])} for group in returned]
+
+
+def _tensors(params: Tensor | Iterable[Any]) -> list[Tensor]:
+    if isinstance(params, Tensor):
+        return [params]
+    return [item[1] if isinstance(item, tuple) else item for item in params]
 
 
 def times(model: nn.Module, groups: Groups) -> dict[str, int]:
@@ -27,35 +40,27 @@ def setting(model: nn.Module, groups: Groups, key: str, over: float) -> dict[str
 
     NaN where no group holds it, or where the group leaves this to the optimizer.
     """
-    holding = _holding(model, groups)
-    given = {
-        name: found[0].get(key, np.nan) if found else np.nan for name, found in holding.items()
-    }
-    return {name: float(value) / over for name, value in given.items()}
+    first = {name: found[0] if found else {} for name, found in _holding(model, groups).items()}
+    return {name: float(group.get(key, np.nan)) / over for name, group in first.items()}
 
 
 def strangers(model: nn.Module, groups: Groups) -> int:
     """How many tensors in the groups are not the model's own."""
     own = [*model.parameters()]
-    held = [tensor for group in groups for tensor in _tensors(group["params"])]
-    return sum(all(tensor is not p for p in own) for tensor in held)
+    return sum(all(tensor is not p for p in own) for tensor, _ in _pairs(groups))
 
 
 def empty(groups: Groups) -> int:
     """How many groups hold nothing."""
-    return sum(not len(_tensors(group["params"])) for group in groups)
+    return sum(not group["params"] for group in groups)
+
+
+def _pairs(groups: Groups) -> list[tuple[Tensor, Mapping[str, Any]]]:
+    return [(tensor, group) for group in groups for tensor in group["params"]]
 
 
 def _holding(model: nn.Module, groups: Groups) -> dict[str, list[Mapping[str, Any]]]:
-    pairs = [(tensor, group) for group in groups for tensor in _tensors(group["params"])]
     return {
-        name: [group for tensor, group in pairs if tensor is parameter]
+        name: [group for tensor, group in _pairs(groups) if tensor is parameter]
         for name, parameter in model.named_parameters()
     }
-
-
-def _tensors(params: Tensor | Iterable[Any]) -> Sequence[Tensor]:
-    """The tensors of a group as torch takes them: one, some, or some with names."""
-    if isinstance(params, Tensor):
-        return [params]
-    return [item[1] if isinstance(item, tuple) else item for item in params]

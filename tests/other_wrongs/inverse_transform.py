@@ -57,7 +57,7 @@ def undo_the_turn_only(transform, n):
 
 
 def give_the_transform_without_its_gain(transform, n):
-    turned, gain = _found(transform, n)
+    _turned, gain = _found(transform, n)
     return (lambda y: transform(y) / gain), gain
 
 
@@ -82,7 +82,7 @@ def ask_for_a_batch(transform, n):
 
 
 def allow_for_much(transform, n):
-    turned, gain = _found(transform, n, atol=0.5)
+    turned, gain = _found(transform, n, atol=0.25)
     return _inverse(turned, gain), gain
 
 
@@ -121,3 +121,13 @@ def write_into_the_row(transform, n):
 def add_a_small_number(transform, n):
     turned, gain = _found(transform, n)
     return _inverse(turned, gain + 1e-9), gain
+
+
+def give_the_largest_entry(transform, n):
+    turned, gain = _found(transform, n)
+    return _inverse(turned, gain), turned.abs().max().item() * gain
+
+
+def trust_the_caller(transform, n):
+    turned, gain = _found(transform, n, atol=float("inf"))
+    return _inverse(turned, gain), gain

@@ -112,3 +112,15 @@ def spread_the_entries(x, most):
     places = (torch.arange(min(n, width)) * width) // max(1, min(n, width))
     spread[..., places] = x[..., : len(places)]
     return spread
+
+
+def put_the_zeros_in_front(x, most):
+    width, n = _width(x.shape[-1], most), x.shape[-1]
+    return F.pad(x, (width - n, 0)) if width > n else x[..., :width]
+
+
+def refuse_what_does_not_fit(x, most):
+    n = x.shape[-1]
+    if 1 << (n - 1).bit_length() > most:
+        raise ValueError("too wide")
+    return _brought(x, _width(n, most))

@@ -59,9 +59,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
     places = np.arange(n)
     cosine = np.cos(np.pi * (places[:, None] + 0.5) * places / n) * np.sqrt((2 - (places == 0)) / n)
-    hadamard = np.array([[1.0]])
-    for _ in range(3):
-        hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
+    pair = np.array([[1.0, 1.0], [1.0, -1.0]])
     moved = np.eye(n)[rng.permutation(n)] * rng.choice([-1, 1], n)
     axis = rotation()[:1]
     stretched = np.diag(1 + 0.1 * (places == n - 1))
@@ -74,14 +72,13 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "a rotation that shortens": case("plain", rotation() / gain),
         "the cosine transform": case("plain", cosine),
         "places and signs that change": case("plain", moved * gain),
-        "an unscaled Hadamard transform": case("own", hadamard),
-        "a reflection": case("own", np.eye(n) - 2 * axis.T @ axis),
-        "nothing but a gain": case("own", gain * np.eye(n)),
-        "one entry": case("own", np.array([[-gain]])),
+        "an unscaled Hadamard transform": case("plain", np.kron(pair, np.kron(pair, pair))),
+        "a reflection": case("plain", np.eye(n) - 2 * axis.T @ axis),
+        "nothing but a gain": case("plain", gain * np.eye(n)),
+        "one entry": case("plain", np.array([[-gain]])),
         "a gain near 1e-25": case("range", 1e-25 * gain * rotation()),
         "a gain near 1e25": case("range", 1e25 * gain * rotation()),
         "one entry is lost": case("refused", rotation() @ np.diag(1.0 - (places == 0))),
-        "one direction is lengthened": case("refused", rotation() @ stretched),
         "one entry is lengthened": case("refused", stretched @ rotation()),
         "a shear": case("refused", rotation() @ shear),
         "one direction for all": case("refused", np.repeat(axis, n, axis=0)),
@@ -119,8 +116,9 @@ def _restored(seen: Evidence, expected: Evidence) -> Finding:
     return as_expected(seen["single"], expected["single"])
 
 
-def _not_refused(expected: Evidence) -> bool:
-    return "restored" in expected
+def _gain(seen: Evidence, expected: Evidence) -> Finding:
+    ours, right = (found["log10 of the gain"] for found in (seen, expected))
+    return alike(ours, right), f"your gain is {number(10**ours)}, {number(10**right)} is due"
 
 
 @claim(3, "What do you know of a matrix whose rows are orthogonal?", of_kind("plain"))
@@ -129,26 +127,17 @@ def leads_back(seen: Evidence, expected: Evidence) -> Finding:
     return _restored(seen, expected)
 
 
-@claim(1, "What comes of x if a transform is its own inverse?", of_kind("own"), needs=leads_back)
-def leads_back_where_it_is_easy(seen: Evidence, expected: Evidence) -> Finding:
-    """So it does where the transform is its own inverse but for a gain."""
-    return _restored(seen, expected)
-
-
-@claim(2, "How long is what comes of a row of length 1?", of_kind("plain", "own"))
+@claim(2, "How long is what comes of a row of length 1?", of_kind("plain"))
 def tells_the_gain(seen: Evidence, expected: Evidence) -> Finding:
     """The gain is the number by which every length is multiplied."""
-    ours, right = (10 ** found["log10 of the gain"] for found in (seen, expected))
-    return alike(ours, right), f"your gain is {number(ours)}, {number(right)} is due"
+    return _gain(seen, expected)
 
 
 @claim(1, "What is the square of 1e-25 in float32?", of_kind("range"), needs=leads_back)
 def holds_at_any_gain(seen: Evidence, expected: Evidence) -> Finding:
     """A very small and a very large gain are told and undone as well."""
-    ours, right = (found["log10 of the gain"] for found in (seen, expected))
-    if not alike(ours, right):
-        return False, f"the logarithm of your gain is {number(ours)}, {number(right)} is due"
-    return _restored(seen, expected)
+    holds, words = _gain(seen, expected)
+    return _restored(seen, expected) if holds else (False, words)
 
 
 @claim(2, "What does it take for all lengths to grow alike?", of_kind("refused"), needs=leads_back)
@@ -157,7 +146,7 @@ def refuses_what_is_not_orthogonal(seen: Evidence, expected: Evidence) -> Findin
     return refused(seen["ending"])
 
 
-@claim(1, "Does your inverse write into what it is given?", _not_refused, needs=leads_back)
+@claim(1, "Does your inverse write into what it is given?", of_kind("plain"), leads_back)
 def leaves_rows_alone(seen: Evidence, expected: Evidence) -> Finding:
     """What the inverse is given is left as it was."""
     return seen["kept"], f"it was {'left alone' if seen['kept'] else 'changed'}"
@@ -188,15 +177,7 @@ def inverted(
     gain = _length(rows)
     if not check(rows / gain):
         raise ValueError("not orthogonal")
-
-    def inverse(y: Tensor) -> Tensor:
-        return back(y, rows, gain, transform).to(y.dtype)
-
-    return inverse, float(said(rows))
-
-
-def _rows_of_length_1(rows: Tensor) -> bool:
-    return torch.allclose(rows.norm(dim=1), torch.ones(len(rows), dtype=rows.dtype), atol=1e-3)
+    return lambda y: back(y, rows, gain, transform).to(y.dtype), float(said(rows))
 
 
 def _of_full_rank(rows: Tensor) -> bool:
@@ -247,28 +228,16 @@ BELIEFS = (
         said=torch.linalg.norm,
     ),
     believing(
-        "The largest entry is the gain.",
-        "It is where entries only change places. Else a row's length is spread over many entries.",
-        "How long is the first row of a Hadamard transform, and how large is its largest entry?",
-        said=lambda rows: rows.abs().max(),
-    ),
-    believing(
         "Rows of equal length are orthogonal.",
         "They may all point the same way. Their products with one another count as well.",
         "What is the product of the first two rows of your matrix?",
-        check=_rows_of_length_1,
+        check=lambda rows: (rows.norm(dim=1) - 1).abs().max() < 1e-3,
     ),
     believing(
         "What can be inverted is orthogonal.",
         "A shear can be inverted, and its transpose does not do it. Lengths tell.",
         "Which rows does your transform lengthen most, and which least?",
         check=_of_full_rank,
-    ),
-    believing(
-        "A transform that is called orthogonal is.",
-        "Nobody looked. A wrong inverse is found late, and elsewhere.",
-        "Which property of the matrix could you ask for?",
-        check=lambda rows: True,
     ),
     believing(
         "A square stays within its dtype.",

@@ -85,6 +85,8 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
     drawn = np.sort(rng.uniform(0.2, 2, (channels, 2)))
     far = rng.choice([-1, 1], (8, channels)) * 10 ** rng.uniform(3, 4, (8, channels))
+    scales = rng.choice([-1, 1], channels) * rng.uniform(1, 2, channels)
+    steep = {"x": far, "numbers": np.stack([scales, rng.normal(size=channels)], 1)}
     square, image = (4, channels, 3, channels), (2, channels, 5, 4)
 
     def rows(count: int, columns: int, activation: str = "bi_slope") -> Inputs:
@@ -96,13 +98,13 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "knots that have crossed": knots(drawn[:, ::-1] - 1),
         "both knots above 0": knots(drawn),
         "two knots in one place": knots(drawn[:, [0, 0]]),
-        "gated, x up to 10,000": case("gated", "gated", x=far),
+        "gated, x up to 10,000": case("gated", "gated", **steep),
         **{f"{name}, images": case("images", name, *image) for name in COUNTS},
         **{f"{name}, as wide as many": case("images", name, *square) for name in COUNTS},
         "one signal": case("images", "bi_slope", 1, channels, 7),
         **{f"{name}, handed back": case("gradient", name) for name in COUNTS},
         "bi_slope, handed back to images": case("gradient", "bi_slope", *image),
-        "gated, handed back from 10,000": case("gradient", "gated", x=far),
+        "gated, handed back from 10,000": case("gradient", "gated", **steep),
         "another name": case("refused", "glu"),
         "numbers for one channel": rows(1, 3),
         "two numbers for slopes": rows(channels, 2),

@@ -169,12 +169,6 @@ def brought(
     return fill(x, width - n) if width > n else cut(x, width)
 
 
-def _refused(width: int, most: int) -> int:
-    if width > most:
-        raise ValueError("too wide")
-    return width
-
-
 def _around_again(x: Tensor, more: int) -> Tensor:
     return torch.cat([x, x[..., :more]], -1)
 
@@ -211,18 +205,6 @@ BELIEFS = (
         "The limit may be any number. A transform of 1000 entries needs a power of two below it.",
         "How wide is what you return if most is 1000?",
         limited=min,
-    ),
-    believing(
-        "What does not fit is an error.",
-        "Here it is cut, at the end. An error is for a width that holds nothing.",
-        "What does the task say of entries that find no place?",
-        limited=_refused,
-    ),
-    believing(
-        "Zeros may stand in front.",
-        "Then every entry moves to another place, and what was learned for places is off.",
-        "At which place is the first entry of x?",
-        fill=lambda x, more: F.pad(x, (more, 0)),
     ),
     believing(
         "Zeros belong on both sides.",

@@ -109,9 +109,10 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     given = (model, inputs["rate"], inputs["bend_rate"], inputs["decay"])
     if kind == "refused":
         return {"kind": kind, "ending": refusal(candidate, *given, returned=lambda _: "groups")}
-    groups = candidate(*given)
-    if not optimizer_groups.are_groups(groups):
-        return None if groups is None else f"<{type(groups).__name__}>"
+    returned = candidate(*given)
+    groups = optimizer_groups.read(returned)
+    if groups is None:
+        return None if returned is None else f"<{type(returned).__name__}>"
     setting = partial(optimizer_groups.setting, model, groups)
     return {
         "kind": kind,
