@@ -24,7 +24,7 @@ TIMES = 4
 """How many times as large as the rows anything may be that is made on the way."""
 
 SHOWN = 32
-"""Of a long row every so manieth entry goes into the evidence."""
+"""One in so many entries of a long row goes into the evidence."""
 
 
 def rows(rng: np.random.Generator, kind: str, *shape: int) -> dict[str, Any]:
