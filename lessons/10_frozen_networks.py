@@ -285,7 +285,7 @@ for kind in ("hadamard", "hartley"):
 # permutation. In the lab you build one.)
 #
 # Now six mixes, with the same learned bends, with the fixed readout and with a learned one. All are
-# trained alike: AdamW, at 0.01 for bends and 0.001 for the rest. (The options are for later.)
+# trained alike: AdamW, at 0.03 for bends and 0.003 for the rest. (The options are for later.)
 
 
 # %%
@@ -295,7 +295,7 @@ def accuracy(model, x=test_x, y=test_y):
         return (model(x).argmax(1) == y).float().mean().item()
 
 
-def learn(model, lr=0.001, *, clip=math.inf, bend_decay=0.0, **recipe):
+def learn(model, lr=0.003, *, clip=math.inf, bend_decay=0.0, **recipe):
     """Train for four epochs in batches of 100; return the accuracy on the images held back."""
     groups = mixing.mixing_parameter_groups(model, lr=lr, **recipe)
     groups[0]["weight_decay"] = bend_decay  # of the bends, where there are any
@@ -338,18 +338,17 @@ gaps = {kind: fixed["dct"] - fixed[kind] for kind in kinds}
 shrunk = headed_by["dct"] - headed_by["identity"]
 # [[?]] all edges
 claims.band("fixed readout: identity behind DCT", gaps["identity"], low=0.08)
-claims.band("fixed readout: permutation behind DCT", gaps["permutation"], low=0.05)
-claims.band("fixed readout: random rotation behind DCT", gaps["orthogonal"], low=0.0)
+claims.band("fixed readout: permutation behind DCT", gaps["permutation"], low=0.08)
 claims.band("identity: what a learned readout wins", gaps["identity"] - shrunk, low=0.04)
 
 # %% [markdown]
 # **Why.** With the identity and a fixed readout each pixel is bent by itself, and enters all ten
 # logits through random numbers that nobody learned. With mixing, a later bend depends on many
-# pixels. A permutation gains [[?]] points over the identity. A learned readout mixes by itself, and
-# makes a fair classifier even of the identity. So mixes are compared with the fixed one.
+# pixels. A permutation gains nothing [[?]]. A learned readout mixes by itself, and makes a fair
+# classifier even of the identity. So mixes are compared with the fixed one.
 #
-# The DCT is ahead of a random rotation by [[?]] points, though both mix everything with everything.
-# It adds a *prior*: neighbouring pixels are alike. Hadamard and the rotation differ by [[?]].
+# A random rotation is [[?]] points from the DCT: [[?: is there a prior of the DCT to be seen, as at
+# 28 by 28? In the first run there was none]]. Hadamard and the rotation differ by [[?]].
 #
 # ## Activations that learn
 #
@@ -390,7 +389,9 @@ def bend(family, by):
     begun.set_data(line[:, 0], curve(family))
     bent.set_data(line[:, 0], curve(family, by))
     ends = np.quantile(np.diff(curve(family, by)) / 0.05, [0, 1]).round(1) + 0.0
-    return f"{family}, {moves[family]} moved by {by:+.1f}: slopes from {ends[0]} to {ends[1]}."
+    return (
+        f"{family}, {moves[family]} moved by {by:+.1f}: slopes from {ends[0]:.1f} to {ends[1]:.1f}."
+    )
 
 
 # %%
@@ -438,13 +439,13 @@ for (family, start), well in zip(tried, bent_by, strict=True):
 # [[?]] all edges
 claims.band("fixed readout: cubic behind bi-slope", bent_by[0] - bent_by[3], low=0.0)
 claims.band("fixed readout: gated behind bi-slope", bent_by[0] - bent_by[5], low=0.0)
-claims.band("learned readout: lost by frozen bends", lost, high=0.04)
+claims.band("learned readout: lost by frozen bends", lost, high=0.1)
 assert trainable(frozen(activation="gated")) == 1537
 
 # %% [markdown]
-# **Why.** [[?: which is best; how far apart; whether the start explains it]]. More shapes do not
-# help where the optimizer has 160 steps to find one. And with a learned readout the bends are worth
-# [[?]] points: there a ReLU that nobody trained does nearly as well.
+# **Why.** [[?: piecewise ahead by a point, bi-slope from either start alike; the cubic and the gate
+# far behind, at this rate]]. More shapes are not more accuracy. And with a learned readout the
+# bends are worth [[?]] points: a ReLU that nobody trained does most of it.
 #
 # ## Adapters that start at nothing
 #
@@ -517,7 +518,7 @@ for group in mixing.mixing_parameter_groups(frozen(rank=4), lr=0.001):
 
 # %% [markdown]
 # Each part is tested alone against one base: three blocks of DCT, fixed readout, bends from ReLUs
-# at a rate of 0.01 without decay, LayerNorm without numbers.
+# at a rate of 0.03 without decay, LayerNorm without numbers.
 
 # %% tags=["fold"]
 # A prediction.
@@ -534,7 +535,7 @@ def with_norm(make):
 
 
 at_rate = {name: learn(frozen(), activation_lr=float(name)) for name in names_of_rates}
-base = [fixed["dct"], at_rate["0.01"], *(learn(frozen()) for _ in range(2))]
+base = [fixed["dct"], *(learn(frozen()) for _ in range(2))]
 with_part = {
     "start at the identity": bent_by[1],
     "no norm": learn(with_norm(nn.Identity)),
@@ -544,20 +545,22 @@ with_part = {
 }
 
 # %% tags=["fold", "nbval-ignore-output"]
-# Shows what each part changes; the base was trained four times.
+# Shows what each part changes; the base was trained three times.
 predict.measured("rates", sorted(at_rate, key=at_rate.get, reverse=True))
-rated = {f"bends at {name}": well for name, well in at_rate.items() if name != "0.01"}
+rated = {f"bends at {name}": well for name, well in at_rate.items()}
 points = {name: 100 * (well - np.mean(base)) for name, well in (rated | with_part).items()}
-title = f"Against a base of {np.mean(base):.1%}; its four runs span {100 * np.ptp(base):.1f} points"
+title = (
+    f"Against a base of {np.mean(base):.1%}; its three runs span {100 * np.ptp(base):.1f} points"
+)
 cells = [[f"{gain:+.1f}"] for gain in points.values()]
 figures.show_table(title, list(points), ["points"], cells, [[""]] * len(cells))
 
 # %% tags=["claim"]
 # [[?]] all edges
 claims.band("bends at 0.0001: points", points["bends at 0.0001"], high=-10)
-claims.band("base: range of four runs, in points", 100 * np.ptp(base), high=3)
+claims.band("base: range of three runs, in points", 100 * np.ptp(base), high=3)
 claims.band("clipping: points", points["clipping at 1"], low=-3, high=3)
-claims.band("BatchNorm: points", points["BatchNorm"], low=-4, high=4)
+claims.band("BatchNorm: points", points["BatchNorm"], high=0)
 claims.band("no norm: points", points["no norm"], high=0)
 straight = with_norm(nn.Identity)
 for block in straight.blocks:
@@ -576,11 +579,11 @@ assert torch.allclose(pair, straight(train_x[:1] + train_x[1:2]), atol=1e-5)
 # ## Accuracy for the money
 #
 # Now accuracy against the count of trained numbers. The rivals are dense networks with one hidden
-# layer, and logistic regression; each may take the better of two rates. Two more are partly frozen.
-# *BatchNorm alone* (Frankle, Schwab and Morcos 2021): three random layers of 256 are frozen, and
-# BatchNorm's gains and offsets learn, 1,536 numbers. Its control: as many *weights*, drawn at
-# random, learn instead. And the *frozen head* (Hoffer, Hubara and Soudry 2018): 128 hidden units
-# learn, and the readout is a fixed rotation times one learned scale.
+# layer, and logistic regression; all, the blocks too, take the better of two rates. Two more are
+# partly frozen. *BatchNorm alone* (Frankle, Schwab and Morcos 2021): three random layers of 256 are
+# frozen, and BatchNorm's gains and offsets learn, 1,536 numbers. Its control: as many *weights*,
+# drawn at random, learn instead. And the *frozen head* (Hoffer, Hubara and Soudry 2018): 128 hidden
+# units learn, and the readout is a fixed rotation times one learned scale.
 
 
 # %%
@@ -612,7 +615,7 @@ question = "8 hidden units train 2,146 numbers, our blocks 2,305. By how much ar
 predict.number("narrow", question, unit="points", within=3)
 
 # %%
-by_rank = {0: fixed["dct"]} | {rank: learn(frozen(rank=rank)) for rank in (1, 4, 8)}
+by_rank = {rank: best_of(partial(frozen, rank=rank)) for rank in (0, 1, 4, 8)}
 by_units = {n: best_of(partial(dense, 256, n, 10)) for n in (8, 16, 32, 128, 1024)}
 logistic = best_of(partial(dense, 256, 10))
 alone = [best_of(batchnorm_alone), best_of(weights_alone)]
@@ -624,7 +627,7 @@ of_head = [
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Draws accuracy against the count of trained numbers.
-predict.measured("narrow", 100 * (fixed["dct"] - by_units[8]))
+predict.measured("narrow", 100 * (by_rank[0] - by_units[8]))
 blocks = {2305 + 1536 * rank: well for rank, well in by_rank.items()}
 plain = {267 * units + 10: well for units, well in by_units.items()}
 others = {"logistic": logistic, "BatchNorm alone": alone[0], "as many weights": alone[1]}
@@ -653,12 +656,12 @@ with torch.device("meta"):  # draws no random numbers
     assert trainable(frozen(rank=8)) == 2305 + 8 * 1536
 
 # %% [markdown]
-# **Why.** [[?: figures]]. At two thousand numbers a dense network squeezes 256 pixels through 8
-# units; the blocks keep 256 channels at every depth. There they shine. Adapters help up to rank
-# [[?]]. Logistic regression, the plainest rival, is [[?]] points behind. BatchNorm alone is the
-# same idea with random mixing, and beats as many random weights, as Frankle and others found in
-# residual networks. The head may be frozen nearly for free. Remember the price: the arithmetic is
-# that of the full width.
+# **Why.** [[?: figures; are the blocks ahead of 8 hidden units, and of logistic regression, at the
+# better rate? At bends of 0.01 they were behind both]]. A dense network squeezes 256 pixels through
+# 8 units; the blocks keep 256 channels at every depth. Adapters help up to rank [[?]]. BatchNorm
+# alone is the same idea with random mixing, and beats as many random weights, as Frankle and others
+# found in residual networks. The head may be frozen nearly for free. Remember the price: the
+# arithmetic is that of the full width.
 #
 # ## Fewer parameters, fewer steps?
 #
@@ -718,12 +721,12 @@ figures.show_table(title, list(arms), columns, cells, [[""] * 4] * 5)
 quick = math.log2(steps["blocks, fixed readout"] / steps["dense, 128 units"])
 claims.band("log2 of steps of the blocks over dense, 128 units", quick, low=0.0)
 gain = few["blocks, fixed readout"][0] - few["dense, 8 units"][0]
-claims.band("n = 100: blocks ahead of dense, 8 units", gain, low=0.0)
+claims.band("n = 100: blocks, fixed readout, behind dense, 8 units", -gain, low=0.0)
 
 # %% [markdown]
-# **Why.** [[?: steps: fewer trained numbers do not make a faster start]]. [[?: gap: all read their
-# own 100 images wholly, so the gap is what they miss on the others]]. So name the rival: against a
-# dense network of as many numbers [[?]]; against logistic regression [[?]].
+# **Why.** [[?: steps do not follow the count: the two fastest have 4,106 and 34,186 numbers]]. [[?:
+# gap: all read their own 100 images wholly, so the gap is what they miss on the others, and the
+# fixed readout misses most]]. So name the rival: [[?]].
 #
 # ## What it cannot represent
 #
@@ -862,7 +865,7 @@ for name, change, fit in zip(("1/√m", "1/m"), changes.values(), fits, strict=T
 
 # %% tags=["claim"]
 # [[?]] all edges
-claims.band("1/√m: slope of the change of features", fits[0], low=-0.65, high=-0.35)
+claims.band("1/√m: slope of the change of features", fits[0], low=-0.65, high=-0.25)
 claims.band("1/m: slope of the change of features", fits[1], low=-0.15, high=0.15)
 
 # %% [markdown]
