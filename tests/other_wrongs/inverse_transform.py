@@ -51,11 +51,6 @@ def undo_the_gain_only(transform, n):
     return (lambda y: y / gain), gain
 
 
-def undo_the_turn_only(transform, n):
-    turned, gain = _found(transform, n)
-    return (lambda y: (y.double() @ turned.T).to(y.dtype)), gain
-
-
 def give_the_transform_without_its_gain(transform, n):
     _turned, gain = _found(transform, n)
     return (lambda y: transform(y) / gain), gain

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.instruments.beside_layers import as_matrix, faults, learning, linear_layer
+from grader.instruments.entries import as_expected
 from grader.instruments.refusals import refusal, refused
 from grader.instruments.words import listed
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
@@ -65,7 +66,7 @@ def add_adapter(linear, rank):
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
-    many, few = int(rng.integers(9, 14)), int(rng.integers(5, 8))
+    many, few = int(rng.integers(9, 40)), int(rng.integers(5, 9))
 
     def case(kind: str, rank: int, inputs: int = many, outputs: int = few, **own: Any) -> Inputs:
         """Own is a dtype, a shape of the batch, or that there is no bias."""
@@ -109,15 +110,17 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
         adapted = candidate(linear, inputs["rank"])
     if not isinstance(adapted, nn.Module):
         return None if adapted is None else f"<{type(adapted).__name__}>"
-    alike = torch.equal(adapted(x), before)
-    first, _ = learning(adapted, x, towards)
+    output = adapted(x).detach()
+    trainable = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+    first, first_to_x = learning(adapted, x, towards)
     matrix = as_matrix(adapted, x)
     then, to_x = learning(adapted, x, towards)
     return {
         "kind": kind,
-        "alike": alike,
-        "first": first,
-        "then": then,
+        "output": output,
+        "alike": torch.equal(output, before),
+        "numbers": [trainable, first, then],
+        "to x": first_to_x,
         "rank": int(torch.linalg.matrix_rank(matrix - weight.T, atol=1e-4, rtol=1e-5)),
         "faults": faults(adapted, own, {"weight": weight, "bias": bias}),
         "handed back": torch.allclose(to_x, towards @ matrix.T, rtol=1e-3, atol=1e-2),
@@ -127,16 +130,16 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
 @claim(3, "What is the gradient of D while U is zero, and that of U?", of_kind("plain"))
 def learns_from_the_first_step(seen: Evidence, expected: Evidence) -> Finding:
     """The first backward pass reaches U, and the second one reaches U and D."""
-    ours, due = ([found["first"], found["then"]] for found in (seen, expected))
-    words = "the two passes reach {} and {} numbers".format(*ours)
-    return ours == due, words + ", due are {} and {}".format(*due)
+    words = "of {} trainable numbers the two passes reach {} and {}"
+    ours, due = seen["numbers"], expected["numbers"]
+    return ours == due, f"{words.format(*ours)}; due is: {words.format(*due)}"
 
 
 @claim(2, "What is x @ D @ U at first?", of_kind("plain"), needs=learns_from_the_first_step)
 def starts_without_effect(seen: Evidence, expected: Evidence) -> Finding:
     """At first it gives what the layer gives, to the bit."""
-    same = seen["alike"]
-    return same, f"what comes out {'is' if same else 'is not'} to the bit what the layer gives"
+    holds, words = as_expected(seen["output"], expected["output"])
+    return holds and seen["alike"], words if seen["alike"] else f"not to the bit; {words}"
 
 
 @claim(2, "Whose weight is it that you hold?", of_kind("plain"), learns_from_the_first_step)
@@ -155,8 +158,10 @@ def change_has_the_rank(seen: Evidence, expected: Evidence) -> Finding:
 @claim(1, "Which ways lead back to x?", of_kind("plain"), needs=learns_from_the_first_step)
 def hands_gradients_back(seen: Evidence, expected: Evidence) -> Finding:
     """What reaches x comes through the layer and through the adapter."""
-    words = "is that of both" if seen["handed back"] else "is not that of both together"
-    return seen["handed back"], f"the gradient that reaches x {words}"
+    holds, words = as_expected(seen["to x"], expected["to x"])
+    if holds and not seen["handed back"]:
+        return False, "in the second pass what reaches x is not what comes through both"
+    return holds, f"of what reaches x in the first pass, {words}"
 
 
 @claim(1, "Which ranks can D @ U have?", of_kind("refused"), needs=learns_from_the_first_step)
