@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from itertools import chain
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -82,7 +83,7 @@ def pytest_collection_modifyitems(items, config):
 
 
 def is_long(item):
-    return item.nodeid.startswith(tuple(begin for begins in LONG.values() for begin in begins))
+    return item.nodeid.startswith(tuple(chain.from_iterable(LONG.values())))
 
 
 ONE_BY_ONE = ("/test_exercises.py", "/test_levels.py")

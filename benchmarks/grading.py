@@ -157,7 +157,7 @@ def main() -> None:
 def figures(count: int, options: argparse.Namespace) -> Watched:
     """Make a class of this size, grade it, and print a line."""
     light = importlib.import_module("tests.grader.classroom.light")
-    chosen = ("tests.grader.classroom.light", lab.Lab(light.LAB, (light.EXERCISE,)))
+    chosen = ("tests.grader.classroom.light", light.whole())
     program, whole = chosen if options.light else ("grader", lab.find("04"))
     with tempfile.TemporaryDirectory(prefix="grading-") as place:
         write_class(Path(place, "class"), count, whole.exercises)

@@ -88,10 +88,10 @@ def _add_authors_commands(commands: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from grader.checking.listing import as_table, described
+    from grader.checking.catalogue import as_table, entries
 
-    rows = described()
-    print(_json(rows) if options.json else as_table(rows))
+    found = entries()
+    print(_json(found) if options.json else as_table(found))
     return ALL_MET
 
 

@@ -254,18 +254,18 @@ assert exact_zeros(bare) == [*gradients(bare)][:-1]
 # and clear the gradients: a measurement leaves no trace.
 
 # %%
-model = Chain()
+whole = Chain()
 for name, quiet in {"out * 0": lambda out: out * 0, "zeros_like": torch.zeros_like}.items():
-    handle = model.layer3.register_forward_hook(lambda module, args, out, q=quiet: q(out))
-    found = gradients(model).values()
+    handle = whole.layer3.register_forward_hook(lambda module, args, out, q=quiet: q(out))
+    found = gradients(whole).values()
     handle.remove()
     absent = sum(gradient is None for gradient in found)
     zero_count = sum(gradient is not None and not gradient.any() for gradient in found)
     print(f"{name:10}: {zero_count} tensors get zeros, {absent} get None")
-model.zero_grad()
+whole.zero_grad()
 
 # %% tags=["claim"]
-assert exact_zeros(model) == [] and (zero_count, absent) == (1, 6)
+assert exact_zeros(whole) == [] and (zero_count, absent) == (1, 6)
 
 # %% [markdown]
 # **Why.** `out * 0` keeps the path and multiplies what goes along it by zero, in both directions.
@@ -285,7 +285,7 @@ def jax_loss(tree, images, labels, silent):
 
 
 # %%
-tree = {name: jnp.asarray(p.detach().numpy()) for name, p in model.named_parameters()}
+tree = {name: jnp.asarray(p.detach().numpy()) for name, p in whole.named_parameters()}
 grads = jax.grad(jax_loss)(tree, jnp.asarray(x), jnp.asarray(y), silent=3)
 print("gradient exactly 0 in JAX:", *(name for name, g in grads.items() if not g.any()))
 
@@ -305,16 +305,16 @@ def train(model, steps, optimizer):
 
 
 # %%
-model = silence(Chain(), 3)
-loss = train(model, 200, torch.optim.Adam(model.parameters(), lr=0.01))
+starved = silence(Chain(), 3)
+loss = train(starved, 200, torch.optim.Adam(starved.parameters(), lr=0.01))
 shares = torch.bincount(y) / len(y)
 print(f"loss {loss:.2f}, entropy of the labels {-(shares * shares.log()).sum():.2f}")
 
 # %% tags=["claim"]
 entropy = -(shares * shares.log()).sum().item()
 claims.band("silent layer: loss above the entropy", loss - entropy, low=-0.001, high=0.01)
-whole = Chain()
-loss_whole = train(whole, 200, torch.optim.Adam(whole.parameters(), lr=0.01))
+untouched = Chain()
+loss_whole = train(untouched, 200, torch.optim.Adam(untouched.parameters(), lr=0.01))
 claims.band("the same without the lock", loss_whole, high=0.1)
 
 # %% [markdown]
@@ -495,7 +495,7 @@ assert max(high[:5]) < 1e-6 * high[5]
 # %% tags=["fold"]
 # Draws each layer's gradient, for the silent layer and the strength that sliders ask for.
 title = "Any strength above 0 ends the exact zeros; a weak skip leaves a weak gradient"
-figure, axes = figures.chart(title, "layer", "norm of the gradient of W")
+skipped, axes = figures.chart(title, "layer", "norm of the gradient of W")
 axes.set(yscale="log", ylim=(1e-12, 10), xlim=(0.6, 6.4), xticks=range(1, 7))
 marks = {"linestyle": "", "markersize": 9, "animated": True}
 (alive,) = axes.plot([], [], marker="o", color=COLOURS["trainable"], label="learns", **marks)
@@ -525,7 +525,7 @@ sliders = {
     "strength": explore.Steps("Strength of the skip", [0, 1e-8, 1e-6, 1e-4, 0.01, 0.1, 1], 0.01),
 }
 alt = "Gradient norms of six weights; exact zeros stand at the lower edge, with another mark."
-skipping = explore.Experiment(figure, around, sliders, alt=alt)
+skipping = explore.Experiment(skipped, around, sliders, alt=alt)
 skipping.show()
 
 # %% tags=["claim"]
@@ -563,17 +563,17 @@ def alive_units(model, training):
     return int((model.train(training).trace(x)[3] > 0).any(0).sum())
 
 
-model = silence(Chain(norm=lambda: nn.BatchNorm1d(32)), 3)
-fresh, training = alive_units(model, training=False), alive_units(model, training=True)
+normed = silence(Chain(norm=lambda: nn.BatchNorm1d(32)), 3)
+fresh, training = alive_units(normed, training=False), alive_units(normed, training=True)
 modes = {(0, 32): "in evaluation mode", (32, 0): "in training mode", (0, 0): "in both"}
 predict.measured("mode", modes.get((fresh, training), "in neither"))
 print(f"units of layer 3 alive: {training} of 32 in training mode, {fresh} in evaluation mode")
 for _ in range(60):
-    model.train()(x)
-print(f"evaluation mode after 60 passes in training mode: {alive_units(model, training=False)}")
+    normed.train()(x)
+print(f"evaluation mode after 60 passes in training mode: {alive_units(normed, training=False)}")
 
 # %% tags=["claim"]
-assert (fresh, training, alive_units(model, training=False)) == (0, 32, 32)
+assert (fresh, training, alive_units(normed, training=False)) == (0, 32, 32)
 z = torch.randn(50, 3, dtype=torch.float64, requires_grad=True)
 delta, batchnorm = torch.randn(50, 3, dtype=torch.float64), nn.BatchNorm1d(3).double()
 (down,) = torch.autograd.grad(batchnorm(z), z, delta)
@@ -610,9 +610,9 @@ predict.choice(
 
 
 # %%
-model = silence(Chain(), 2, 4)
-varying = [r > 1e-5 for r in ranges(model)]
-arriving = [bool(g.any()) for name, g in gradients(model).items() if name[0] == "b"]
+twice = silence(Chain(), 2, 4)
+varying = [r > 1e-5 for r in ranges(twice)]
+arriving = [bool(g.any()) for name, g in gradients(twice).items() if name[0] == "b"]
 lowest, highest = varying.index(False) + 1, 6 - arriving[::-1].index(False)
 predict.measured("two", "2 alone" if lowest == 2 else "4 alone")
 print(f"first constant layer from the input up: {lowest}")
@@ -629,9 +629,9 @@ def origins(model, loss=F.cross_entropy):
 
 
 # %%
-named = [origins(model)]
-model.layer2.bias.data.zero_()
-named.append(origins(model))
+named = [origins(twice)]
+twice.layer2.bias.data.zero_()
+named.append(origins(twice))
 draw(named[1], "Layer 4 is the origin; hatched layers only suffer from it").show()
 
 # %% tags=["claim"]

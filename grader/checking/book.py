@@ -6,16 +6,17 @@ else. It is what a class can be given in place of the answers themselves.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import DecodeError
+from msgspec.structs import replace
 
+from grader.checking import registry
 from grader.checking.told import Told
 from grader.judging.evidence import Observations, Raised, same
 from grader.judging.exercise import Exercise
@@ -36,27 +37,22 @@ class Book(msgspec.Struct):
 def compute(exercise: Exercise, seeds: Sequence[int] = PUBLIC_SEEDS) -> Book:
     """Run the reference and every specimen on the challenges of these seeds."""
     challenge = exercise.cases(seeds)
+    return of(exercise, lambda candidate: observations(exercise, candidate, challenge))
+
+
+def of(exercise: Exercise, observed: Callable[[Callable[..., Any]], Observations]) -> Book:
+    """The book of what is observed of the reference and of every specimen."""
     specimens = [
-        _without_traces(observations(exercise, misconception.specimen, challenge))
+        _without_traces(observed(misconception.specimen))
         for misconception in exercise.misconceptions
         if misconception.specimen
     ]
-    return Book(
-        fingerprint(exercise), observations(exercise, exercise.reference, challenge), specimens
-    )
+    return Book(registry.fingerprint(exercise), observed(exercise.reference), specimens)
 
 
 def _without_traces(seen: Observations) -> Observations:
     """Tracebacks name files of one machine; nothing is judged on them."""
-    for observation in seen.values():
-        if isinstance(observation, Raised):
-            observation.trace = ""
-    return seen
-
-
-def fingerprint(exercise: Exercise) -> str:
-    source = inspect.getsource(sys.modules[exercise.reference.__module__])
-    return hashlib.sha256(source.encode()).hexdigest()
+    return {case: replace(o, trace="") if isinstance(o, Raised) else o for case, o in seen.items()}
 
 
 def path(exercise: Exercise) -> Path:
@@ -119,4 +115,4 @@ def _only(cases: Iterable[str], seen: Observations) -> Observations:
 def public(exercise: Exercise) -> Book:
     """The book for the public challenges: the stored one, or a fresh one if the module changed."""
     old = stored(exercise)
-    return old if old and old.source == fingerprint(exercise) else compute(exercise)
+    return old if old and old.source == registry.fingerprint(exercise) else compute(exercise)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import pkgutil
+import sys
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 
 import grader.exercises
 from grader.checking.told import Told
@@ -26,6 +30,20 @@ def names() -> list[str]:
 def module_of(name: str) -> str:
     """The module of an exercise, to import. Raises `KeyError` where there is none."""
     return _modules()[name]
+
+
+def source_of(name: str) -> Path | None:
+    """The file of an exercise's module; None where no chapter has one of that name."""
+    module = _modules().get(name)
+    if module is None:
+        return None
+    return Path(grader.exercises.__path__[0], *module.split(".")[2:]).with_suffix(".py")
+
+
+def fingerprint(exercise: Exercise) -> str:
+    """SHA-256 of the module that an exercise stands in."""
+    source = inspect.getsource(sys.modules[exercise.reference.__module__])
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 @cache

@@ -41,6 +41,7 @@ ALL_GRADED, NOT_ALL_GRADED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130  # exit statuse
 AGREES, DIFFERS = 0, 1
 NAMED = 10  # files that a message names
 STEADY = 600  # seconds over which the speed is measured that an estimate rests on
+NEWS = 30  # seconds between two lines of a log
 CALM = 2  # times a second that the progress bar is drawn; each takes a millisecond
 
 
@@ -102,7 +103,7 @@ def _graded(
     if made:
         print(f"Wrote a new secret to {options.secret}. Keep it: secret numbers come from it.")
     began = time.monotonic()
-    with _engine(options, lab, len(todo)) as (engine, jobs), _bar(len(todo)) as advance:
+    with _engine(options, lab, len(todo)) as (engine, jobs), _progress(len(todo)) as advance:
         batch = Batch(lab, draw.Draw(secret, lab.name), engine, gradebook)
         tally = batch.run(todo, jobs, advance)
     _say(tally, time.monotonic() - began, gradebook)
@@ -132,8 +133,12 @@ def _cores() -> int:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on the terminal. Yields what moves it on by one."""
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, else a line now and then. Yields what moves it on by one."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(total).advance
+        return
     columns = (
         TextColumn("Grading"),
         BarColumn(),
@@ -142,17 +147,24 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
         TextColumn("left:"),
         TimeRemainingColumn(elapsed_when_finished=False),
     )
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
     with Progress(
-        *columns,
-        console=console,
-        disable=quiet,
-        refresh_per_second=CALM,
-        speed_estimate_period=STEADY,
+        *columns, console=console, refresh_per_second=CALM, speed_estimate_period=STEADY
     ) as bar:
         task = bar.add_task("", total=total)
         yield lambda: bar.advance(task)
+
+
+class Lines:
+    """Progress for a log: a line when the first is done, then one each half a minute."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.next = total, 0, 0.0
+
+    def advance(self) -> None:
+        self.done += 1
+        if time.monotonic() >= self.next:
+            print(f"{self.done} of {self.total} done.", file=sys.stderr, flush=True)
+            self.next = time.monotonic() + NEWS
 
 
 def _say(tally: Tally, seconds: float, gradebook: Gradebook) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from grader.checking import book
+from grader.checking import book, registry
 from grader.classroom.mark.lab import Lab
 from grader.harvesting import views
 from grader.judging.exercise import Exercise
@@ -29,15 +29,15 @@ UNNAMED = {"_lambda", "scan", "while", "cond"}  # what JAX calls code that has n
 
 def compiled(lab: Lab) -> Path | None:
     """The folder of compiled programs, filled if need be. None without JAX or room for them."""
-    exercises = [exercise for exercise in lab.exercises if "jax" in exercise.frameworks]
-    if not exercises:
+    names = [entry.name for entry in lab.entries if "jax" in entry.frameworks]
+    if not names:
         return None
     folder = _home() / f"compiled-{_key(lab)}"
     try:
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as place:
-                _publish(_filled(Path(place, "draft"), exercises), folder)
+                _publish(_filled(Path(place, "draft"), list(map(registry.find, names))), folder)
     except ChildProcessError:  # a reference ended the process: no fault of the disk
         raise
     except OSError:  # a home that is read-only or full; it only takes longer

@@ -108,3 +108,12 @@ def _even(ours: Any, right: Any) -> Sequence[Any]:
         return np.asarray(ours), right
     except ValueError:
         return "uneven", right
+
+
+SQUARED_MEAN = (
+    "The squared gradient of the batch is F.",
+    "The gradient of a batch is a mean already. In it samples cancel, and what is left after "
+    "training is nearly nothing.",
+    "Two samples have the gradients 1 and -1. What is F, and what does your code give?",
+)
+"""A belief that the exercises of both frameworks meet, why it fails, a question."""

@@ -19,10 +19,10 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from grader.checking.cited import read
 from grader.press.building import digest, is_claim, with_claims
 from grader.press.executing import execute
 from grader.press.levels import LEVELS
+from grader.press.sources import read
 from grader.press.targets import Target, WeaveError
 
 SHIFTS = tuple(range(0, 1000, 101))

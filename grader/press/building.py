@@ -19,10 +19,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grader.checking import registry
-from grader.checking.cited import read
 from grader.harvesting import views
 from grader.judging.exercise import Exercise
 from grader.press import links
+from grader.press.sources import read
 from grader.press.specification import specification
 from grader.press.targets import Target, WeaveError
 

@@ -16,7 +16,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from grader.checking import book, registry
+import msgspec
+
+from grader.checking import book, catalogue, registry
 from grader.harvesting import views
 from grader.harvesting.slices import Statement, statements, take
 from grader.judging.exercise import Claim, Exercise, Misconception, standing_in
@@ -103,6 +105,8 @@ def _write_exercise(exercise: Exercise, folder: Path) -> None:
     stored = book.public(exercise)
     stored.source = hashlib.sha256(source.encode()).hexdigest()
     (folder / "evidence" / book.path(exercise).name).write_bytes(encode(stored))
+    entry = msgspec.structs.replace(catalogue.of(exercise), source=stored.source)
+    catalogue.write(entry, folder / f"{exercise.name}.py")
 
 
 def without_answers(exercise: Exercise) -> str:

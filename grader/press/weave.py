@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from grader.checking import book, registry
+from grader.checking import book, catalogue, registry
 from grader.checking.cited import cited_exercises
 from grader.press.building import built, digest
 from grader.press.executing import executed
@@ -53,7 +53,9 @@ def weave_all(picked: Sequence[Target], force: bool = False) -> None:
     """Write the evidence books of the cited exercises, then the notebooks; say which changed."""
     cited = {name: None for target in picked for name in cited_exercises(target.source)}
     for name in cited:
-        book.write(registry.find(name))
+        exercise = registry.find(name)
+        book.write(exercise)
+        catalogue.write(catalogue.of(exercise), book.path(exercise).parents[1] / f"{name}.py")
     for target in picked:
         changed = weave(target, force)
         print(f"{target.label}: {'written' if changed else 'unchanged'}")

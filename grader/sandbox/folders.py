@@ -18,13 +18,16 @@ try:
 except ImportError:  # Windows, where a folder in use cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
+OURS = "parameter-locking"
+"""Begins the name of every folder of ours, so that nobody else's is ever taken for one."""
+
 
 @contextmanager
 def temporary(kind: str, parent: str | None = None) -> Iterator[Path]:
     """An empty folder of our own, for as long as this lasts; those left behind are removed."""
-    place = Path(parent or tempfile.gettempdir())
-    _clear(kind, place)
-    folder, lock = _locked(kind, place)
+    place, prefix = Path(parent or tempfile.gettempdir()), f"{OURS}-{kind}-"
+    _clear(prefix, place)
+    folder, lock = _locked(prefix, place)
     try:
         yield folder
     finally:
@@ -32,25 +35,26 @@ def temporary(kind: str, parent: str | None = None) -> Iterator[Path]:
         _let_go(lock)
 
 
-def _locked(kind: str, place: Path) -> tuple[Path, int | None]:
+def _locked(prefix: str, place: Path) -> tuple[Path, int | None]:
+    """A new folder and what holds it: `None` where file systems know no such locks."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=place))
-        lock = _lock(folder)
-        if fcntl is None or (lock is not None and folder.exists()):  # nobody has cleared it away
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+        lock = _lock(folder, wait=True)
+        if folder.exists():  # nobody has cleared it away before it was held
             return folder, lock
         _let_go(lock)
 
 
-def _clear(kind: str, place: Path) -> None:
+def _clear(prefix: str, place: Path) -> None:
     """Remove the folders of this kind that are ours and that nobody holds."""
-    for folder in place.glob(f"{kind}-*"):
+    for folder in place.glob(f"{prefix}*"):
         lock = _lock(folder)
         if lock is not None:
             shutil.rmtree(folder, ignore_errors=True)
         _let_go(lock)
 
 
-def _lock(folder: Path) -> int | None:
+def _lock(folder: Path, wait: bool = False) -> int | None:
     """A descriptor that holds the folder; None where somebody else does, or owns it."""
     if fcntl is None:
         return None
@@ -60,9 +64,9 @@ def _lock(folder: Path) -> int | None:
         return None
     try:
         if os.fstat(descriptor).st_uid == os.getuid():
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             return descriptor
-    except OSError:  # held
+    except OSError:  # held, or a file system that cannot
         pass
     os.close(descriptor)
     return None

@@ -148,8 +148,7 @@ _ROWS = (
         "attention without a way round it: each layer averages, and differences shrink ever faster",
         "spread over the positions against the norm, below 1e-6",
         "hardly: where all positions are the same, queries and keys get no gradient",
-        "residual connections around attention; layers that act on each position alone, between, "
-        "slow it down",
+        "residual connections around attention",
     ),
     Kind(
         "unused", *look("unused"),

@@ -1,6 +1,7 @@
 """The grader's commands, run as their user runs them."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,26 @@ def test_list_names_each_exercise_on_a_line(capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(f" {name} " in line for name, line in zip(by_lab(), lines, strict=True))
+
+
+LIGHTLY = """
+import sys
+from grader.__main__ import main
+status = main(sys.argv[1:])
+print([name for name in ("torch", "jax", "jupytext", "nbformat") if name in sys.modules])
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["export", "--lab", "04"]])
+def test_what_is_only_told_brings_no_framework_along(tmp_path, command):
+    """The gradebook that `export` asks for is not there, which it says in words."""
+    told = subprocess.run(
+        [sys.executable, "-c", LIGHTLY, *command],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.stdout.splitlines()[-1] == "[]", told.stderr
+    assert told.returncode == (2 if command[0] == "export" else 0)
 
 
 def test_the_solution_is_met_and_the_lab_is_not_attempted(capsys):

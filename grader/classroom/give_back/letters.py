@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
-from grader.checking import book, registry
+from grader.checking import book
 from grader.classroom.gradebook import damage, records
 from grader.classroom.gradebook.gradebook import Gradebook, Keep
 from grader.classroom.mark.lab import Lab
@@ -74,10 +74,11 @@ def letters(gradebook: Gradebook, lab: Lab, keep: Keep) -> Iterator[Letter]:
         verdicts = gradebook.verdicts(standing.counts)
         current = counting.version == lab.version and not counting.unusable
         expected = lab.names if current else [row.exercise for row in verdicts]
-        yield _letter(counting, verdicts, others, damage.unreadable(verdicts, expected))
+        yield _letter(lab, counting, verdicts, others, damage.unreadable(verdicts, expected))
 
 
 def _letter(
+    lab: Lab,
     counting: Row[Any],
     verdicts: Sequence[Row[Any]],
     others: Sequence[Row[Any]],
@@ -89,15 +90,14 @@ def _letter(
     return Letter(
         **known,
         seeds=list(book.PUBLIC_SEEDS),
-        exercises=[_part(row) for row in verdicts if row.exercise not in damaged],
+        exercises=[_part(lab, row) for row in verdicts if row.exercise not in damaged],
         others=[Attempt(row.file, row.written, row.earned, row.unusable) for row in others],
     )
 
 
-def _part(row: Row[Any]) -> Part:
+def _part(lab: Lab, row: Row[Any]) -> Part:
     report = records.report(row)
-    if row.exercise not in registry.names():  # graded long ago, and gone since
+    known = next((entry for entry in lab.entries if entry.name == row.exercise), None)
+    if known is None:  # graded long ago, and gone since
         return Part(row.exercise, row.id, "", report)
-    exercise = registry.find(row.exercise)
-    note = exercise.note if report.verdict == "met" else ""
-    return Part(exercise.title, row.id, note, report)
+    return Part(known.title, row.id, known.note if report.verdict == "met" else "", report)

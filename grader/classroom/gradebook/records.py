@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Row
 
-from grader.checking import book, registry
+from grader.checking import registry
 from grader.classroom.collect.find import HandIn
 from grader.classroom.mark.errors import BatchError
 from grader.classroom.mark.lab import Lab
@@ -123,14 +123,14 @@ def _unpacked(row: Row[Any]) -> Observations | None:
 def _damaged(row: Row[Any], column: str) -> Damaged:
     return Damaged(
         f"Row {row.id} of the gradebook ({row.exercise}) is damaged: its {column} cannot be read. "
-        "grade takes a submission whose rows are damaged once more, if it is handed to it again."
+        "To compare, grade the student's file once more into another gradebook: --gradebook URL."
     )
 
 
 @cache  # looking versions up takes longer than judging
 def versions(exercise: str) -> dict[str, str]:
     """Of all that a verdict may depend on."""
-    ours = {"exercise": book.fingerprint(registry.find(exercise))[:16]}
+    ours = {"exercise": registry.fingerprint(registry.find(exercise))[:16]}
     return ours | {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 

@@ -8,7 +8,9 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from grader.checking import book, registry
+from grader.checking import catalogue, registry
+from grader.checking.catalogue import Entry
+from grader.checking.cited import cited_exercises
 from grader.classroom.mark.errors import BatchError
 from grader.judging.exercise import Exercise
 
@@ -17,24 +19,29 @@ SOURCES = Path(__file__).parents[3] / "labs"
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab by its stem, `NN_topic`. Exercises stand in the order in which it cites them."""
+    """A lab by its stem, `NN_topic`. Entries stand in the order in which it cites them."""
 
     name: str
-    exercises: tuple[Exercise, ...]
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def exercises(self) -> tuple[Exercise, ...]:
+        """What grading takes, and a look into the gradebook does without."""
+        return tuple(registry.find(entry.name) for entry in self.entries)
 
     @cached_property
     def version(self) -> str:
         """Another one after every change to an exercise or to the release of the project."""
-        parts = [version("parameter-locking"), *map(book.fingerprint, self.exercises)]
+        parts = [version("parameter-locking"), *(entry.source for entry in self.entries)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     @property
     def names(self) -> list[str]:
-        return [exercise.name for exercise in self.exercises]
+        return [entry.name for entry in self.entries]
 
     @property
     def possible(self) -> int:
-        return sum(exercise.points for exercise in self.exercises)
+        return sum(entry.points for entry in self.entries)
 
 
 def find(name: str) -> Lab:
@@ -43,22 +50,17 @@ def find(name: str) -> Lab:
     Raises:
         BatchError: there is none, or there are several.
     """
-    of_lab: dict[str, list[Exercise]] = {}
-    for exercise in map(registry.find, registry.names()):
-        of_lab.setdefault(exercise.lesson, []).append(exercise)
+    of_lab: dict[str, list[Entry]] = {}
+    for entry in catalogue.entries():
+        of_lab.setdefault(entry.lab, []).append(entry)
     fitting = [stem for stem in of_lab if stem == name or stem.startswith(f"{name}_")]
     if len(fitting) != 1:
         raise BatchError(f"There is no lab {name!r}. There are: {', '.join(sorted(of_lab))}.")
     return Lab(fitting[0], tuple(_in_order(fitting[0], of_lab[fitting[0]])))
 
 
-def _in_order(stem: str, exercises: list[Exercise]) -> list[Exercise]:
+def _in_order(stem: str, entries: list[Entry]) -> list[Entry]:
     source = SOURCES / f"{stem}.py"
-    places: dict[str, int] = {}
-    if source.exists():
-        from grader.checking.cited import (
-            cited_exercises,  # late, for it brings half of Jupyter along
-        )
-
-        places = {name: place for place, name in enumerate(cited_exercises(source))}
-    return sorted(exercises, key=lambda exercise: places.get(exercise.name, len(places)))
+    cited = cited_exercises(source) if source.exists() else []
+    places = {name: place for place, name in enumerate(cited)}
+    return sorted(entries, key=lambda entry: places.get(entry.name, len(places)))

@@ -55,9 +55,10 @@ def hold_pruned(optimizer, kept):
 
 
 def challenge(rng: np.random.Generator) -> Challenge:
+    shared = pruned_steps.cases(rng)
     third = pruned_steps.with_adamw(pruned_steps.run(rng), rng) | {"optimizer": "amsgrad"}
     del third["settings"]["weight_decay"]
-    return {**pruned_steps.cases(rng), "Adam with a third average": third}
+    return {**shared, "Adam with a third average": third}
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:

@@ -6,6 +6,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from grader.instruments import fisher_models
+from grader.instruments.diagonals import SQUARED_MEAN
 from grader.instruments.fisher_models import all_right, challenge
 from grader.judging.exercise import Exercise, beliefs_about, claim, needing, of_kind
 from grader.judging.terms import Candidate, Evidence, Finding, Inputs, Part
@@ -117,10 +118,7 @@ def _clear_all(model: nn.Module, modes: dict[nn.Module, bool]) -> None:
 believing = beliefs_about(measured)
 BELIEFS = (
     believing(
-        "The squared gradient of the batch is F.",
-        "The gradient of a batch is a mean already. In it samples cancel, and what is left after "
-        "training is nearly nothing.",
-        "Two samples have the gradients 1 and -1. What is F, and what does your code give?",
+        *SQUARED_MEAN,
         size=lambda samples: samples,
     ),
     believing(

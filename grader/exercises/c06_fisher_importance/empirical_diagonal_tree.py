@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grader.instruments.diagonals import agree, in_units
+from grader.instruments.diagonals import SQUARED_MEAN, agree, in_units
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -189,10 +189,7 @@ def measured(
 believing = beliefs_about(measured)
 BELIEFS = (
     believing(
-        "The squared gradient of the batch is F.",
-        "The gradient of a batch is a mean already. In it samples cancel, and what is left after "
-        "training is nearly nothing.",
-        "Two samples have the gradients 1 and -1. What is F, and what does your code give?",
+        *SQUARED_MEAN,
         size=lambda samples: samples,
     ),
     believing(

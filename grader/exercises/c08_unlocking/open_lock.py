@@ -56,11 +56,11 @@ def open_lock(model, x, y, steps):
             if not made.isfinite().all() or (made == made[0]).all():
                 block[0].reset_parameters()
             given = block(given)
-    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    adam = torch.optim.Adam(model.parameters(), 0.02)
     for _ in range(steps):
-        optimizer.zero_grad()
+        adam.zero_grad()
         F.cross_entropy(model(x), y).backward()
-        optimizer.step()
+        adam.step()
 
 
 ENOUGH = 0.9
@@ -241,11 +241,11 @@ def opened(
     model = taken(model)
     thaw(model)
     search(model, x, locked, redraw)
-    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    adam = torch.optim.Adam(model.parameters(), 0.02)
     for _ in range(budget(steps)):
-        optimizer.zero_grad()
+        adam.zero_grad()
         F.cross_entropy(model(x), y).backward()
-        optimizer.step()
+        adam.step()
 
 
 believing = beliefs_about(opened)

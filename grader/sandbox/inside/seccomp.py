@@ -57,6 +57,14 @@ NUMBERS: dict[str, tuple[int, int]] = {  # name: (x86-64, ARM); -1 where there i
 }  # fmt: skip
 
 CLONE, CLONE3, MMAP, FCNTL = (56, 220), (435, 435), (9, 222), (72, 25)
+SENDING = {  # name: (x86-64, ARM), and which argument is the signal; the first says to whom
+    "kill": ((62, 129), 1), "tkill": ((200, 130), 1), "tgkill": ((234, 131), 2),
+    "rt_sigqueueinfo": ((129, 138), 1), "rt_tgsigqueueinfo": ((297, 240), 2),
+}  # fmt: skip
+FIRST, SIGKILL = 1, 9
+"""An answer is the first process of its namespace, on which the kernel lets no SIGKILL from inside
+take effect. It is to end as it would anywhere else."""
+
 NEWEST = 462  # mseal, Linux 6.10
 X32 = 0x40000000  # x86-64's second numbering of the same calls
 
@@ -101,7 +109,19 @@ def _instructions(column: int, architecture: int) -> Iterator[bytes]:
         *_refused(_EQUAL, SHARED_ANONYMOUS, errno.EPERM),
     ]
     yield from _with_argument(MMAP[column], 3, shared)
+    for numbers, place in SENDING.values():
+        yield from _with_argument(numbers[column], place, _deadly())
     yield _instruction(_RETURN, _ALLOW)
+
+
+def _deadly() -> list[bytes]:
+    """End the process if the signal just loaded is SIGKILL, and the answer sends it to itself."""
+    to_itself = [
+        _instruction(_LOAD, _ARGUMENTS[0]),
+        _instruction(_EQUAL, FIRST, no=1),
+        _instruction(_RETURN, _KILL),
+    ]
+    return [_instruction(_EQUAL, SIGKILL, no=len(to_itself)), *to_itself]
 
 
 def _with_argument(number: int, place: int, tests: Iterable[bytes]) -> Iterator[bytes]:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from grader.__main__ import main
-from grader.checking import registry
+from grader.checking import catalogue, registry
 from grader.classroom.mark import engine
+from grader.classroom.mark.lab import Lab
 from grader.judging.evidence import alike, numbers
 from grader.judging.exercise import Claim, Exercise, Misconception
 from grader.running.candidate import Request, respond
@@ -68,6 +69,11 @@ EXERCISE = Exercise(
     difficulty=1,
     note="Halving is the way back.",
 )
+
+
+def whole():
+    """The lab, with its one exercise."""
+    return Lab(LAB, (catalogue.of(EXERCISE),))
 
 
 class Inside:

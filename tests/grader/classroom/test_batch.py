@@ -326,6 +326,15 @@ def test_a_class_is_graded_and_everybody_is_told(light_lab, capsys):
     assert "not attempted" in page["erin"]
 
 
+@pytest.mark.parametrize(("pause", "lines"), [(0, 6), (30, 1)])
+def test_a_log_is_told_now_and_then_how_far_it_is(light_lab, capsys, monkeypatch, pause, lines):
+    monkeypatch.setattr("grader.classroom.commands.NEWS", pause)
+    hand_in(light_lab, ANSWERS)
+    graded()
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"{done} of 6 done." for done in range(1, lines + 1)]
+
+
 def test_feedback_holds_no_secret_and_nobody_else(light_lab):
     hand_in(light_lab, ANSWERS)
     graded()
@@ -550,13 +559,11 @@ def test_the_class_is_seen_at_a_glance_from_the_gradebook_alone(light_lab, capsy
     assert "No such file" in capsys.readouterr().err and not Path("none.sqlite").exists()
 
 
-def test_an_exercise_that_is_gone_keeps_its_results(light_lab, capsys, monkeypatch):
+def test_an_exercise_that_is_gone_keeps_its_results(light_lab):
     hand_in(light_lab, {"alice": light.RIGHT})
     graded()
-    monkeypatch.setattr(registry, "names", lambda: [])
     with Gradebook("gradebook.sqlite") as gradebook:
-        whole = lab.Lab(light.LAB, (light.EXERCISE,))
-        (letter,) = letters(gradebook, whole, "best")
+        (letter,) = letters(gradebook, lab.Lab(light.LAB, ()), "best")
     assert letter.exercises[0].title == "double_all" and letter.earned == 3
 
 
@@ -740,23 +747,23 @@ def children(process):
 def test_programs_compiled_ahead_carry_no_name_of_a_reference(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     whole = lab.find("04")
-    quick = [exercise for exercise in whole.exercises if exercise.name == "swap_kernel"]
+    quick = lab.Lab(whole.name, tuple(e for e in whole.entries if e.name == "swap_kernel"))
     own = ["import jax\n", "@jax.jit\ndef inner(x):\n    return x + 1\n"]
     calls = "inner(1.0), jax.jit(lambda x: 3 * x)(1.0), jax.numpy.tanh(1.0)"
     own.append(f"def swap_kernel(*given):\n    return {calls}\n")
     monkeypatch.setattr(
         "grader.harvesting.views.answer", lambda _: [Statement(source) for source in own]
     )
-    folder = compiled(lab.Lab(whole.name, tuple(quick)))
+    folder = compiled(quick)
     programs = {path.name.rsplit("-", 2)[0]: path for path in folder.glob("*-cache")}
     assert "jit_tanh" in programs and not programs.keys() & {"jit_inner", "jit__lambda"}
     held = [decompress_executable(path.read_bytes()) for path in programs.values()]
     telling = [b"swap_kernel", b"grader", b"lambda", b"inner", b".py", os.fsencode(ROOT)]
     assert [word for word in telling for program in held if word in program] == []
     assert folder and folder.is_relative_to(tmp_path) and list(folder.iterdir())
-    assert compiled(lab.Lab(whole.name, tuple(quick))) == folder
+    assert compiled(quick) == folder
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-    assert compiled(lab.Lab(light.LAB, (light.EXERCISE,))) is None
+    assert compiled(light.whole()) is None
 
 
 @pytest.mark.browser

@@ -178,6 +178,6 @@ def test_no_scheduler_is_said_plainly(light_lab, capsys, monkeypatch):
 
 def test_workers_of_another_version_are_found_out(light_lab, two_workers, capsys, monkeypatch):
     hand_in(1)
-    monkeypatch.setattr("grader.checking.book.fingerprint", lambda exercise: "another")
+    monkeypatch.setattr("grader.checking.registry.fingerprint", lambda exercise: "another")
     assert main(["grade", "in", "--lab", "99", "--cluster", two_workers[0]]) == 2
     assert "another version of the lab" in capsys.readouterr().err

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from grader import check, hint
-from grader.checking import book, registry
-from grader.checking.cited import cited_exercises, read
+from grader.checking import book, catalogue, registry
+from grader.checking.cited import cited_exercises
 from grader.harvesting import views
 from grader.judging.evidence import Seen, alike, same
 from grader.judging.exercise import Claim, Misconception, NotAttempted, standing_in
@@ -24,6 +24,7 @@ from grader.judging.judge import judge
 from grader.judging.run import observations
 from grader.judging.wire import decode, encode
 from grader.press.mutation import mutants
+from grader.press.sources import read
 from grader.press.specification import specification
 from tests import ROOT, other_wrongs, right_answers
 from tests.grader.exercises.unearned import forged, idle
@@ -44,10 +45,7 @@ def seen(exercise, candidate, seeds):
 
 def run_now(exercise, seeds=book.PUBLIC_SEEDS):
     """The book as its module makes it now."""
-    specimens = [seen(exercise, one.specimen, seeds) for one in exercise.misconceptions]
-    return book.Book(
-        book.fingerprint(exercise), seen(exercise, exercise.reference, seeds), specimens
-    )
+    return book.of(exercise, lambda candidate: seen(exercise, candidate, seeds))
 
 
 def known_evidence(exercise, seeds):
@@ -143,6 +141,7 @@ def test_book_is_up_to_date(name):
     exercise = registry.find(name)
     stored = book.stored(exercise)
     assert stored and book.agree(stored, run_now(exercise)), "run: python -m grader weave"
+    assert catalogue.stored(registry.source_of(name)) == catalogue.of(exercise)
 
 
 @exercises

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import nbformat
 import pytest
 
-from grader.checking.cited import read
 from grader.press import bands, building, targets, weave
+from grader.press.sources import read
 from lessonkit.form_widget import CHANGED
 from lessonkit.predict import NO_OPTION, TITLE
 

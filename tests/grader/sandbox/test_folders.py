@@ -1,12 +1,13 @@
 """Temporary folders of graders that were killed go with the next one."""
 
+import errno
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from grader.sandbox.folders import temporary
+from grader.sandbox.folders import OURS, temporary
 
 HOLD = """
 import sys, time
@@ -51,9 +52,20 @@ def test_a_folder_of_a_killed_grader_goes_with_the_next(holder, tmp_path):
 
 def test_other_folders_and_links_stay(tmp_path):
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "edition-link").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "sandbox-other").mkdir()
+    (tmp_path / f"{OURS}-edition-link").symlink_to(tmp_path / "elsewhere")
+    for name in (f"{OURS}-sandbox-other", "edition-of-mine"):
+        (tmp_path / name).mkdir()
+    before = set(tmp_path.iterdir())
     with temporary("edition", str(tmp_path)):
         pass
-    assert (tmp_path / "elsewhere").exists() and (tmp_path / "sandbox-other").exists()
-    assert (tmp_path / "edition-link").is_symlink()
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_where_nothing_can_be_locked_a_folder_is_made_all_the_same(tmp_path, monkeypatch):
+    def cannot(*_):
+        raise OSError(errno.EOPNOTSUPP, "no locks here")
+
+    monkeypatch.setattr("grader.sandbox.folders.fcntl.flock", cannot)
+    with temporary("edition", str(tmp_path)) as outer, temporary("edition", str(tmp_path)) as inner:
+        assert outer.is_dir() and inner.is_dir() and outer != inner
+    assert list(tmp_path.iterdir()) == []

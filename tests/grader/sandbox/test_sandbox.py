@@ -220,13 +220,37 @@ def test_what_is_raised_travels_tamed(sandbox, expected):
     assert all(one.message.startswith("[2Jxxx") for one in raised)
 
 
+ENDS = [
+    "os.kill(os.getpid(), signal.SIGKILL)",
+    "signal.raise_signal(signal.SIGKILL)",
+    "signal.pthread_kill(threading.get_ident(), signal.SIGKILL)",
+]
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("end", ENDS)
+def test_an_answer_that_kills_itself_is_ended_as_it_is_elsewhere(sandbox, end):
+    """It is the first process of its namespace, which the kernel would let go on."""
+    imports = "import os, signal, threading\n"
+    dying = RIGHT.replace("    sizes =", f"    {end}\n    sizes =")
+    seen = observed(sandbox, imports + dying)
+    assert {one.kind for one in seen.values()} == {"Ended"}
+    child = RIGHT.replace(
+        "    sizes =", "    own = os.fork()\n    os.wait() if own else end()\n    sizes ="
+    )
+    ending = f"def end():\n    {ENDS[0]}\n"
+    seen = observed(sandbox, imports + ending + child)
+    assert all(isinstance(one, Seen) for one in seen.values())
+
+
 @needs_bubblewrap
 @pytest.mark.parametrize("name", right_answers.names())
 def test_right_answers_lose_nothing(cached, name):
     """Whatever their style, from the file they stand in to their points."""
     exercise, source = registry.find(name), inspect.getsource(right_answers.module(name))
-    cases, expected = exercise.cases((SECRET,)), book.compute(exercise, (SECRET,))
-
+    cases = exercise.cases((SECRET,))
+    expected = observations(exercise, exercise.reference, cases)
+    nobody = [{} for _ in exercise.misconceptions]
     answers = {
         answer.__name__: slice_of([source, f"{name} = {answer.__name__}"], name)
         for answer in right_answers.of(name)[:STYLES]
@@ -234,7 +258,7 @@ def test_right_answers_lose_nothing(cached, name):
     with ThreadPoolExecutor(2) as threads:
         seen = threads.map(lambda answer: cached.observe(name, answer, cases), answers.values())
         for answer, found in zip(answers, seen, strict=True):
-            report = judge(exercise, found, expected.reference, expected.specimens)
+            report = judge(exercise, found, expected, nobody)
             assert report.verdict == "met", (answer, report)
 
 
