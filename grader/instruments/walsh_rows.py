@@ -54,7 +54,7 @@ def cases(rng: np.random.Generator) -> Challenge:
 
 def told(returned: Any) -> str:
     """What was returned in place of an error, in words."""
-    shape = getattr(returned, "shape", ())
+    shape: tuple[int, ...] = getattr(returned, "shape", ())
     return f"rows of {shape[-1]}" if len(shape) else "something that is no row"
 
 
