@@ -488,7 +488,6 @@ predict.choice("first", "U starts at zero, D at random. Which moves in the first
 # %%
 def two_steps(down, up):
     """Return what an adapter changes at its start, and the gradients of D and U in two steps."""
-    torch.manual_seed(0)
     adapter, norms = mixing.LowRankAdapter(256, 256, 4), []
     adapter.down.data.mul_(down)
     adapter.up.data.add_(up * torch.randn(4, 256))
