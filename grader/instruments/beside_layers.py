@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 def linear_layer(weight: Tensor, bias: Tensor) -> nn.Linear:
     """A layer with these numbers, in their dtype; without a bias where that is empty."""
-    layer = nn.Linear(*weight.T.shape, bias=len(bias) > 0, dtype=weight.dtype)
+    outputs, inputs = weight.shape
+    layer = nn.Linear(inputs, outputs, bias=len(bias) > 0, dtype=weight.dtype)
     layer.load_state_dict({"weight": weight} | ({"bias": bias} if len(bias) else {}))
     return layer
 
@@ -26,10 +27,10 @@ def learning(module: nn.Module, x: Tensor, towards: Tensor) -> tuple[int, Tensor
     module.zero_grad()
     x = x.clone().requires_grad_()
     (module(x) * towards).sum().backward()
-    reached = [p for p in module.parameters() if p.grad is not None and p.grad.any()]
-    for parameter in reached:
-        parameter.data -= 0.1 * parameter.grad
-    return sum(p.numel() for p in reached), torch.zeros_like(x) if x.grad is None else x.grad
+    reached = [(p, p.grad) for p in module.parameters() if p.grad is not None and p.grad.any()]
+    for parameter, gradient in reached:
+        parameter.data -= 0.1 * gradient
+    return sum(p.numel() for p, _ in reached), torch.zeros_like(x) if x.grad is None else x.grad
 
 
 @torch.no_grad()

@@ -260,7 +260,7 @@ BELIEFS = (
         "An offset can be added before the bend or after it.",
         "Before it, the bend moves to another x, and c is multiplied by a slope.",
         "Where is the bend of your function if c is 1?",
-        two=lambda x, c: _two_slopes(x + c[2], (c[0], c[1], 0.0)),
+        two=lambda x, c: _two_slopes(x + c[2], (c[0], c[1], 0 * c[2])),
     ),
     believing(
         "Every piece goes through the origin.",

@@ -172,9 +172,13 @@ BELIEFS = (
 
 @belief(*walsh_rows.REVERSED)
 def split_into_even_and_odd(x: Tensor) -> Tensor:
-    if _checked(x).shape[-1] == 1:
+    return _split(_checked(x))
+
+
+def _split(x: Tensor) -> Tensor:
+    if x.shape[-1] == 1:
         return 1 * x
-    even, odd = map(split_into_even_and_odd.specimen, (x[..., 0::2], x[..., 1::2]))
+    even, odd = _split(x[..., 0::2]), _split(x[..., 1::2])
     return torch.cat([even + odd, even - odd], -1) / math.sqrt(2)
 
 
