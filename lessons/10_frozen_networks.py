@@ -240,11 +240,11 @@ assert not hasattr(torch.linalg, "hadamard")  # often written, and there is none
 # %% [markdown]
 # For a row of length $n$ the plain product takes $n^2$ multiplications, the butterfly $n \log_2 n$
 # additions, and the two products $n\,(a + b)$, at best $2 n \sqrt n$. At $n = 4096$ that is 16.8
-# million, 49 thousand and 524 thousand. Which is fastest? Measured apart, for 64 rows on one
-# processor, with one large product as 1: the butterfly TTT, the two small products TTT times as
-# fast. A processor multiplies small dense matrices close to its peak; a round of the butterfly goes
-# through memory for one addition a number. $n \log n$ is a count, not a time. `mixing.hadamard`
-# works by small products, in PyTorch and in JAX alike.
+# million, 49 thousand and 524 thousand. Which is fastest? Measured apart, on one processor: the
+# butterfly is 7 to 13 times as fast as one large product, by how it is written, and the two small
+# products 45 times. A processor multiplies small dense matrices close to its peak; a round of the
+# butterfly goes through memory for one addition a number. $n \log n$ is a count, not a time.
+# `mixing.hadamard` works by small products, in PyTorch and in JAX alike.
 #
 # Two traps. **Without the factor** $1/\sqrt n$ each transform makes rows $\sqrt n$ times as long:
 # three blocks of width 256, 4,096 times. And **sizes**: 784 pixels are no power of two, so they are
