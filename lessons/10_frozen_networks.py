@@ -60,7 +60,7 @@ selfcheck = SelfCheck("10_frozen_networks")
 seeding.seed_everything(0)
 figures.use_style()
 parts = ["mix 1", "mix 2", "readout"]
-notes = {"mix 1": "each unit bends, and learns"}
+notes = {"mix 1": "its units bend, and that learns"}
 shape = chain([8, 8, 8, 4], names=parts, frozen=parts, notes=notes)
 draw(shape, "All weights are frozen; what learns sits in the units").show()
 
@@ -242,8 +242,8 @@ assert not hasattr(torch.linalg, "hadamard")  # often written, and there is none
 # additions, and the two products $n\,(a + b)$, at best $2 n \sqrt n$. At $n = 4096$ that is 16.8
 # million, 49 thousand and 524 thousand. Which is fastest? Measured apart, on one processor: the
 # butterfly is 7 to 13 times as fast as one large product, by how it is written, and the two small
-# products 45 times. A processor multiplies small dense matrices close to its peak; a round of the
-# butterfly goes through memory for one addition a number. $n \log n$ is a count, not a time.
+# products some 40 times. A processor multiplies small dense matrices close to its peak; a round of
+# the butterfly goes through memory for one addition a number. $n \log n$ is a count, not a time.
 # `mixing.hadamard` works by small products, in PyTorch and in JAX alike.
 #
 # Two traps. **Without the factor** $1/\sqrt n$ each transform makes rows $\sqrt n$ times as long:
@@ -665,7 +665,7 @@ blocks = {2305 + 1536 * rank: well for rank, well in by_rank.items()}
 plain = {267 * units + 10: well for units, well in by_units.items()}
 others = {"logistic": logistic, "BatchNorm alone": alone[0], "as many weights": alone[1]}
 others |= {"head learned": of_head[0], "head fixed": of_head[1]}
-title = "With few numbers frozen mixing is ahead; with many it gains no more"
+title = "At equal counts, small ones, frozen mixing is a little ahead"
 figure, axes = figures.chart(title, "trained numbers", "accuracy on images held back")
 axes.semilogx(*zip(*blocks.items(), strict=True), "o-", color=COLOURS["frozen"], label="blocks")
 axes.semilogx(*zip(*plain.items(), strict=True), **ARMS[0], label="dense, one hidden layer")
@@ -688,10 +688,11 @@ with torch.device("meta"):  # draws no random numbers
     assert trainable(frozen(rank=8)) == 2305 + 8 * 1536
 
 # %% [markdown]
-# **Why.** With some 2,300 numbers the blocks are ahead of 8 hidden units by about three points, and
-# of logistic regression by one to three. A dense network squeezes 256 pixels through 8 units; the
-# blocks keep 256 channels at every depth. Many more numbers bring little: adapters add a point or
-# two, in some runs none, and a dense network of 512 units is ahead by two or three.
+# **Why.** With some 2,300 numbers the blocks are two to three points ahead of 8 hidden units, and
+# one to three of logistic regression. A dense network squeezes 256 pixels through 8 units; the
+# blocks keep 256 channels at every depth. Adapters of rank 8, six times as many numbers, add up to
+# some two points, and in some runs hardly any; a dense network of 512 units is ahead by two to
+# four.
 # BatchNorm alone is the same idea with random mixing. It beats as many random weights, as Frankle
 # and others found in residual networks, and stays far behind fixed transforms. The head may be
 # frozen nearly for free. Remember the price: the arithmetic is that of the full width.
