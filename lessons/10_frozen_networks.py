@@ -367,9 +367,9 @@ claims.band("identity: what a learned readout wins", gaps["identity"] - shrunk, 
 # mixes none. With mixing, a later bend depends on many pixels. A learned readout mixes by itself,
 # and makes a fair classifier even of the identity. So mixes are compared with the fixed one.
 #
-# The three transforms are level. A random rotation is a point or two behind in most of ten runs,
-# which is about as much as equal runs differ. So a *prior* of cosines for images is hardly to be
-# seen, at this size.
+# The three transforms are level. A random rotation was behind their mean by one to three points in
+# each of three runs, and equal runs differ by as much. So a *prior* of cosines for images is hardly
+# to be seen, at this size.
 #
 # ## Activations that learn
 #
@@ -466,7 +466,7 @@ assert trainable(frozen(activation="gated")) == 1537
 
 # %% [markdown]
 # **Why.** Two knots in place of one change little, and so does the start of the bi-slope. The cubic
-# and the gate stay some five points or more behind, at this rate and in 80 steps. More shapes are
+# and the gate stay four to eight points behind, at this rate and in 80 steps. More shapes are
 # not more accuracy. And with a learned readout all learned bends together are worth about a point:
 # a ReLU that nobody trained does the rest.
 #
@@ -598,8 +598,8 @@ assert torch.allclose(pair, straight(train_x[:1] + train_x[1:2]), atol=1e-5)
 # **Why.** The rate matters most. "A lower one, they are sensitive" turns the bends nearly off: at
 # 0.001, in 80 steps, Adam moves a slope by 0.08 at most. So few numbers must go far. A decay of 1
 # costs some points, for it pulls slopes to zero while they learn; the usual 0.01 does nothing that
-# we can see. Without a norm and with BatchNorm we lose a point or three: more than clipping does,
-# yet hardly more than equal runs differ. What *they* are worth in deep stacks was not tested.
+# we can see, and neither does clipping. Without a norm and with BatchNorm we lose a point, in other
+# runs three, hardly more than equal runs differ. What *they* do in deep stacks was not tested.
 #
 # "Start at the identity" is unclear, by the way: $a = 1, b = 0$ is a ReLU, and only $a = b = 1$ is
 # the identity. Then, without a norm, the whole stack is *one linear map* at the start.
@@ -1033,7 +1033,7 @@ predict.summary()
 # | Transforms want powers of two | HALF: Hadamard does; DCT and Hartley do not | [2], [3] |
 # | A random rotation is stored implicitly | HALF: from a seed, but not one from QR | [3] |
 # | Fixed transforms change the distribution | HALF: lengths stay exactly | [3] |
-# | DCT and FFT bring a prior | HALF: level with Hadamard, 1 to 2 points over a rotation | [3] |
+# | DCT and FFT bring a prior | HALF: level with Hadamard, 1 to 3 points over a rotation | [3] |
 # | Shuffles help; Hadamard, random and identity differ | HALF: mixing or not decides | [3] |
 # | Rich bends make up for poor mixing | FALSE: the same bends, far worse unmixed | [3] |
 # | Most task parameters sit in the head | TRUE: 63 % in ours | [1] |

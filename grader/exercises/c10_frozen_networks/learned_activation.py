@@ -282,7 +282,7 @@ BELIEFS = (
     ),
     believing(
         "Shapes that torch can combine fit.",
-        "It spreads one row over all channels without a word. A layer built for the wrong width "
+        "It spreads one row over all channels without a word. A layer built for another width "
         "goes unnoticed.",
         "Which shapes of numbers are right for x, and which does torch take?",
         fits=lambda shape, due: True,
