@@ -716,6 +716,7 @@ makers += [partial(dense, 256, 128, 10), partial(dense, 256, 10)]
 arms = dict(zip(names_of_arms, makers, strict=True))
 
 
+# %%
 def steps_to_80(make, lr):
     """Return the steps until 80 % are right, in batches of 100 out of 1,000 images."""
     model = make()
