@@ -574,7 +574,9 @@ assert steps["SGD"] == 0 and 0.0099 < steps["Adam"] < 0.0101
 # | 06 | [Fisher importance](06_fisher_importance.ipynb) | What may be locked, and for which task? |
 # | 07 | [Lock cascades](07_lock_cascades.ipynb) | What else does one silent layer lock? |
 # | 08 | [Unlocking](08_unlocking.ipynb) | Which key opens which lock? |
-# | 09 to 11 | transfer, frozen networks, a clinic | to come |
+# | 09 | [Transfer](09_transfer.ipynb) | How much of a pretrained network to open? |
+# | 10 | [Frozen networks](10_frozen_networks.ipynb) | What can learn where the mixing is fixed? |
+# | 11 | a clinic | to come |
 #
 # Three ways through it:
 #

@@ -26,6 +26,7 @@ RECORDED = [
     "05_pruning",
     "06_fisher_importance",
     "07_lock_cascades",
+    "08_unlocking",
 ]
 """The lessons whose bands are recorded; those of the others are still to be."""
 
