@@ -918,7 +918,8 @@ claims.band("accuracy lost by sharing", before - after, high=0.03)
 # %% [markdown]
 # **Why.** Of 266,200 weights 21,296 stay, at 10 bits each where 32 were: 40 times, less what
 # paddings and codebooks cost. Huffman wins some back, since groups and gaps are not equally
-# frequent. For this network the paper reports 40 times, with the codebook trained as well.
+# frequent. For this network the paper reports 40 times, with the codebook trained as well: so does
+# the [deeper notebook](05_pruning_deeper.ipynb), which writes every bit down and reads it back.
 #
 # **And time?** A matrix of 1,000 by 1,000 times 256 inputs: dense; with zeros in it; with the same
 # zeros in a sparse format, which stores only the rest; and dense with 95 % of the *rows*, whole
@@ -963,8 +964,8 @@ assert 0.3 < faster["95 % zeros"] < 3 and faster["95 % of the rows removed"] > 3
 # and at 80 % it may cost more than it saves. What removes whole rows leaves a small dense matrix,
 # and that is fast everywhere. In between lies 2 of 4: of four neighbours two stay. Some graphics
 # cards have circuits for it (Mishra and others, 2021), and `prune(model, (2, 4))` makes it; for a
-# processor without them it is a dense matrix with zeros. (What either costs in accuracy is not
-# measured here.)
+# processor without them it is a dense matrix with zeros. What either costs in accuracy is in the
+# [deeper notebook](05_pruning_deeper.ipynb).
 #
 # ## Drop and regrow
 #
