@@ -135,6 +135,7 @@ class Exercise:
     """An exercise. Its name is the reference's, and the reference's docstring is the task.
 
     `lesson` is the stem shared by lesson, lab and solution; `section` a heading in that lesson.
+    `frameworks` are "torch", "jax", both, or "python" where neither is needed.
     `difficulty` is a number from 1, for the first exercise of a lab, to 5, for its hardest. `note`
     is shown after a pass. `twin` names the exercise that is the same in the other framework.
 

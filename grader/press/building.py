@@ -35,6 +35,9 @@ FOLD = "fold"
 SOLUTION = "solution"
 """The tag of a cell of a lab that stands in its solution alone."""
 
+FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX", "python": "plain Python"}
+"""What a lab calls what an exercise is written with."""
+
 ANSWERS = re.compile(r"\bpredict\.measured\(")
 ASKS = re.compile(r"\bselfcheck\.\w+\(")
 
@@ -148,7 +151,7 @@ def _exercise_cells(
 
 def heading(exercise: Exercise, number: int) -> str:
     """What stands over an exercise: title, size, and the section of the lesson it rests on."""
-    frameworks = " and ".join({"torch": "PyTorch", "jax": "JAX"}[f] for f in exercise.frameworks)
+    frameworks = " and ".join(FRAMEWORKS[name] for name in exercise.frameworks)
     section = f"../lessons/{exercise.lesson}.ipynb#{links.anchor(exercise.section)}"
     return (
         f"### {links.title(exercise, number)}\n\n"
