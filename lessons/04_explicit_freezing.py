@@ -31,7 +31,8 @@
 # optional: the long run of Adam's memory, what a compiler saves, a published saving, and two
 # freezes in public code that fail.
 
-# %%
+# %% tags=["fold"]
+# What is used below.
 from contextlib import nullcontext
 from copy import deepcopy
 from itertools import pairwise

@@ -17,6 +17,9 @@ from grader.judging.terms import Finding
 RATIO = 1e-3
 """Float32 results of the same mathematics, with a softmax in it, agree to about this ratio."""
 
+PLAIN = 1e-5
+"""Float32 results of sums and squares alone agree to about this ratio."""
+
 SMALL = 1e-6
 """What is smaller than the largest number of its array by this factor is not told apart."""
 
@@ -61,12 +64,12 @@ def _over(value: Any, unit: float) -> Any:
     return [_over(item, unit) for item in value] if isinstance(value, list) else value
 
 
-def near(ours: Any, right: Any) -> bool:
+def near(ours: Any, right: Any, ratio: float = RATIO) -> bool:
     """Whether two arrays, lists or numbers agree by ratio."""
     one, other = (np.asarray(v) for v in (ours, right))
     if one.dtype.kind not in "fiu" or one.shape != other.shape:
         return False
-    return np.allclose(one, other, rtol=RATIO, atol=_floor(other), equal_nan=True)
+    return np.allclose(one, other, rtol=ratio, atol=_floor(other), equal_nan=True)
 
 
 def _floor(right: np.ndarray) -> float:
@@ -74,22 +77,24 @@ def _floor(right: np.ndarray) -> float:
     return max(1e-12, SMALL * float(np.abs(right[np.isfinite(right)]).max(initial=0)))
 
 
-def agree(ours: Any, right: Any, unit: float = 1.0, what: str = "F") -> Finding:
+def agree(
+    ours: Any, right: Any, unit: float = 1.0, what: str = "F", ratio: float = RATIO
+) -> Finding:
     """Whether numbers per parameter, in units, are the right ones, and where they are not.
 
     `what` it is stands before the place: "F of head.bias at (2,)".
     """
     if not isinstance(right, Mapping):
-        return _agree(ours, right, unit, what)
+        return _agree(ours, right, unit, what, ratio)
     for name in right:
-        met, words = _agree(ours[name], right[name], unit, f"{what} of {name}")
+        met, words = _agree(ours[name], right[name], unit, f"{what} of {name}", ratio)
         if not met:
             return met, words
     return True, "every number is right"
 
 
-def _agree(ours: Any, right: Any, unit: float, what: str) -> Finding:
-    if near(ours, right):
+def _agree(ours: Any, right: Any, unit: float, what: str, ratio: float) -> Finding:
+    if near(ours, right, ratio):
         return True, "every number is right"
     one, other = (np.asarray(v) for v in _even(ours, right))
     if one.dtype.kind not in "fiu" or one.shape != other.shape:

@@ -48,7 +48,7 @@ def observed_steps(candidate: Candidate, inputs: Inputs) -> Evidence:
     optimizer = getattr(torch.optim, inputs["optimizer"])(model.parameters(), **inputs["settings"])
     for task in inputs["warmup"]:
         _train(model, optimizer, *_input_and_loss(model, task))
-    before = _values(model)
+    before, remembered = _values(model), _averages(model, optimizer)
     for task in inputs["steps"]:
         candidate(*model, optimizer, *_input_and_loss(model, task))
     after, moved = _values(model), drift(before, _values(model))
@@ -64,6 +64,7 @@ def observed_steps(candidate: Candidate, inputs: Inputs) -> Evidence:
             for name, parameter in names.items()
             if not parameter.requires_grad and not name.startswith("frozen.")
         ),
+        "forgotten": sorted(remembered - _averages(model, optimizer)),
         "moved later": _moved_later(model, optimizer),
         "trainable": _in_flax_layout(after) if given else {},
     }
@@ -132,6 +133,16 @@ def _train(
 
 def _values(model: nn.Module) -> Arrays:
     return {name: value.numpy().copy() for name, value in model.state_dict().items()}
+
+
+def _averages(model: nn.Module, optimizer: Optimizer) -> set[str]:
+    """The averages that an optimizer has of parameters, but for those that are all zeros."""
+    return {
+        f"{key} of {name}"
+        for name, parameter in model.named_parameters()
+        for key, average in optimizer.state.get(parameter, {}).items()
+        if isinstance(average, Tensor) and average.shape == parameter.shape and average.any()
+    }
 
 
 def _moved_later(model: nn.Module, optimizer: Optimizer) -> list[str]:

@@ -127,7 +127,8 @@ def same(one: Observations, other: Observations) -> bool:
 def mismatch(seen: Any, expected: Any, where: str = "your answer") -> str | None:
     """Say how the form of `seen` differs from that of `expected`; None where the forms agree.
 
-    Lengths of lists and the words of texts are content, not form; None may stand for a text.
+    Lengths of lists and the words of texts are content, not form; None may stand for a text. An
+    answer whose evidence has parts may be of any type itself, so what was expected is not named.
     """
     if isinstance(expected, dict) and isinstance(seen, dict):
         return _mismatched_keys(seen, expected, where)
@@ -136,7 +137,10 @@ def mismatch(seen: Any, expected: Any, where: str = "your answer") -> str | None
     if _form(seen) == _form(expected) or {_form(seen), _form(expected)} == {"None", "a text"}:
         return None
     forgotten = " Is a `return` missing?" if seen is None else ""
-    return f"{where} is {_form(seen)}, where {_form(expected)} was expected.{forgotten}"
+    due = "which is not what the task asks for"
+    if not isinstance(expected, dict):
+        due = f"where {_form(expected)} was expected"
+    return f"{where} is {_form(seen)}, {due}.{forgotten}"
 
 
 def _mismatched_keys(seen: dict, expected: dict, where: str) -> str | None:

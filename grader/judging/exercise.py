@@ -136,6 +136,7 @@ class Exercise:
 
     `lesson` is the stem shared by lesson, lab and solution; `section` a heading in that lesson, or
     empty where there is no lesson.
+    `frameworks` are "torch", "jax", both, or "numpy" or "python" where neither is needed.
     `difficulty` is a number from 1, for the first exercise of a lab, to 5, for its hardest. `note`
     is shown after a pass. `twin` names the exercise that is the same in the other framework.
 

@@ -35,7 +35,7 @@ FOLD = "fold"
 SOLUTION = "solution"
 """The tag of a cell of a lab that stands in its solution alone."""
 
-NAMES = {"torch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
+NAMES = {"torch": "PyTorch", "jax": "JAX", "numpy": "NumPy", "python": "plain Python"}
 """What headings call the frameworks."""
 
 ANSWERS = re.compile(r"\bpredict\.measured\(")

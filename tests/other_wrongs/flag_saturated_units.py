@@ -69,6 +69,10 @@ def ask_for_all_samples_but_one_in_a_hundred(activation, z, delta):
     return (_rows(activation, z) < delta).mean(0) >= 0.99
 
 
+def take_the_slope_that_one_in_a_thousand_exceeds(activation, z, delta):
+    return jnp.quantile(_rows(activation, z), 0.999, axis=0) < delta
+
+
 def take_the_median(activation, z, delta):
     return jnp.median(_rows(activation, z), axis=0) < delta
 

@@ -110,6 +110,10 @@ def ask_the_norm(model, *rest):
     return [n for n, g in _measured(model, *rest).items() if g is not None and g.norm() == 0]
 
 
+def ask_the_sum(model, *rest):
+    return [n for n, g in _measured(model, *rest).items() if g is not None and g.sum() == 0]
+
+
 def leave_a_new_forward_behind(model, *rest):
     found = _zeros(_measured(model, *rest))
     module = model.get_submodule(rest[0])

@@ -48,6 +48,10 @@ def round_to_six_digits(gradients):
     return [round(sum(g * g for g in c) / len(c), 6) for c in _columns(gradients)]
 
 
+def round_to_four_significant_digits(gradients):
+    return [float(f"{sum(g * g for g in c) / len(c):.4g}") for c in _columns(gradients)]
+
+
 def square_in_place(gradients):
     for sample in gradients:
         sample[:] = [g * g for g in sample]

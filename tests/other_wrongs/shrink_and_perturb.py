@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 
 def _drawn(params, fresh, mixed, others=lambda old, new: old):
@@ -122,5 +123,63 @@ def leave_half_precision_as_it_is(params, fresh, shrink):
 def call_large_weights_broken(params, fresh, shrink):
     def mixed(old, new):
         return jnp.where(jnp.abs(old) < 1e6, shrink * old + (1 - shrink) * new, new)
+
+    return _drawn(params, fresh, mixed)
+
+
+def _shared(params, fresh, shrink, is_weight=lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)):
+    def one(old, new):
+        mixed = jnp.where(jnp.isfinite(old), shrink * old + (1 - shrink) * new, new)
+        return mixed if is_weight(old) else old
+
+    return jax.tree.map(one, params, fresh)
+
+
+def pair_what_stands_at_the_same_place(params, fresh, shrink):
+    """The keys of the two dicts stand in other orders."""
+    pairs = zip(params.items(), fresh.values(), strict=True)
+    return {
+        key: pair_what_stands_at_the_same_place(old, new, shrink)
+        if isinstance(old, dict)
+        else _shared(old, new, shrink)
+        for (key, old), new in pairs
+    }
+
+
+def return_params_where_all_is_kept(params, fresh, shrink):
+    return params if shrink == 1 else _shared(params, fresh, shrink)
+
+
+def return_fresh_where_nothing_is_kept(params, fresh, shrink):
+    return fresh if shrink == 0 else _shared(params, fresh, shrink)
+
+
+def keep_zeros_at_zero(params, fresh, shrink):
+    drawn = _shared(params, fresh, shrink)
+    return jax.tree.map(lambda old, new: jnp.where(old == 0, old, new), params, drawn)
+
+
+def take_flags_for_weights(params, fresh, shrink):
+    return _shared(params, fresh, shrink, lambda leaf: not jnp.issubdtype(leaf.dtype, jnp.integer))
+
+
+def know_one_kind_of_whole_numbers(params, fresh, shrink):
+    return _shared(params, fresh, shrink, lambda leaf: leaf.dtype not in (jnp.int32, jnp.bool_))
+
+
+def leave_single_numbers(params, fresh, shrink):
+    return _shared(
+        params, fresh, shrink, lambda leaf: leaf.ndim and jnp.issubdtype(leaf.dtype, jnp.floating)
+    )
+
+
+def flatten_all(params, fresh, shrink):
+    flat, restored = ravel_pytree(params)
+    return restored(_shared(flat, ravel_pytree(fresh)[0], shrink))
+
+
+def interpolate_logarithms(params, fresh, shrink):
+    def mixed(old, new):
+        return jnp.sign(old) * jnp.abs(old) ** shrink * jnp.abs(new) ** (1 - shrink)
 
     return _drawn(params, fresh, mixed)

@@ -105,6 +105,21 @@ def empty_the_averages(below, frozen, above, optimizer, x, loss):
     optimizer.step()
 
 
+def forget_the_averages_of_the_middle(below, frozen, above, optimizer, x, loss):
+    for parameter in frozen.parameters():
+        optimizer.state.pop(parameter, None)
+    _backward(below, frozen, above, optimizer, x, loss)
+    optimizer.step()
+
+
+def set_the_averages_of_the_middle_to_zero(below, frozen, above, optimizer, x, loss):
+    for parameter in frozen.parameters():
+        for average in optimizer.state[parameter].values():
+            average.zero_()
+    _backward(below, frozen, above, optimizer, x, loss)
+    optimizer.step()
+
+
 def put_dropout_alone_in_eval_mode(below, frozen, above, optimizer, x, loss):
     frozen.requires_grad_(False)
     for module in frozen.modules():

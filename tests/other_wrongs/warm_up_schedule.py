@@ -1,6 +1,7 @@
 """Wrong answers to `warm_up_schedule` that come from none of its beliefs."""
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 
@@ -90,3 +91,44 @@ def round_small_rates_away(peak, warmup, total):
         return jnp.where(found < 1e-12, 0.0, found)
 
     return rate
+
+
+def count_its_own_calls(peak, warmup, total):
+    """Compiled it is called once, and stays with that rate."""
+    calls = iter(range(10_000))
+    schedule = _rate(peak, warmup, total)
+    return lambda count: schedule(next(calls))
+
+
+def compute_with_numpy(peak, warmup, total):
+    def rate(count):
+        share = np.minimum((count + 1) / warmup, (total - count) / (total + 1 - warmup))
+        return peak * np.maximum(0, share)
+
+    return rate
+
+
+def stay_at_the_peak_and_stop(peak, warmup, total):
+    return lambda count: jnp.where(count < total, peak * jnp.minimum(1, (count + 1) / warmup), 0)
+
+
+def come_back_up_after_the_end(peak, warmup, total):
+    def rate(count):
+        fall = jnp.abs(total - count) / (total + 1 - warmup)
+        return peak * jnp.minimum(1, jnp.minimum((count + 1) / warmup, fall))
+
+    return rate
+
+
+def rise_like_a_cosine(peak, warmup, total):
+    def rate(count):
+        rise = (1 - jnp.cos(jnp.pi * jnp.minimum(1, (count + 1) / warmup))) / 2
+        fall = jnp.clip((total - count) / (total + 1 - warmup), 0, 1)
+        return peak * jnp.minimum(rise, fall)
+
+    return rate
+
+
+def count_in_half_precision(peak, warmup, total):
+    schedule = _rate(peak, warmup, total)
+    return lambda count: schedule(jnp.asarray(count, jnp.bfloat16))

@@ -178,7 +178,7 @@ EXERCISE = Exercise(
     ),
     lesson="01_gradient_vanishing",
     section="The factor of each layer",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=5,
     difficulty=1,
     note="All of this chapter is in the exponent. A factor of 0.9 leaves 4 % after thirty layers, "

@@ -164,7 +164,7 @@ EXERCISE = Exercise(
     ),
     lesson="02_dead_relu",
     section="Dead on a batch, dead on the data",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=5,
     difficulty=1,
     note="The same in torch is (z <= 0).all(0) for a tensor with a row for each sample. The "

@@ -154,7 +154,7 @@ EXERCISE = Exercise(
     ),
     lesson="03_saturation",
     section="Two derivatives that end in zero",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=5,
     difficulty=1,
     note="A quarter is the largest slope there is. A stack of ten sigmoids multiplies ten numbers "

@@ -177,7 +177,7 @@ EXERCISE = Exercise(
     ),
     lesson="05_pruning",
     section="A pruned weight is a lock",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=5,
     difficulty=1,
     note="The stored weights were not needed. That is the difference between a lock and a number: "

@@ -256,7 +256,7 @@ EXERCISE = Exercise(
     ),
     lesson="05_pruning",
     section="A schedule that ends where it should",
-    frameworks=("torch", "jax"),
+    frameworks=("python",),
     minutes=10,
     difficulty=2,
     note="paramlock.cubic_sparsity is this schedule. Prune at some steps only, "

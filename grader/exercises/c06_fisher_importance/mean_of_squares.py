@@ -6,7 +6,7 @@ from statistics import mean
 
 import numpy as np
 
-from grader.instruments.diagonals import agree, in_units
+from grader.instruments.diagonals import PLAIN, agree, in_units
 from grader.judging.exercise import Exercise, beliefs_about, claim, of_kind
 from grader.judging.terms import Candidate, Challenge, Evidence, Finding, Inputs, Part
 
@@ -72,7 +72,7 @@ def _right(seen: Evidence, expected: Evidence) -> Finding:
     ours, right = seen["diagonal"], expected["diagonal"]
     if len(ours) != len(right):
         return False, f"numbers returned: {len(ours)}, parameters: {len(right)}"
-    return agree(ours, right, expected["unit"])
+    return agree(ours, right, expected["unit"], ratio=PLAIN)
 
 
 @claim(3, "What do you square, and over what do you take the mean?", of_kind("plain"))
@@ -196,7 +196,7 @@ EXERCISE = Exercise(
     ),
     lesson="06_fisher_importance",
     section="The mean of squares",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=5,
     difficulty=1,
     note="Autograd hands out the mean of the gradients of a batch. From that number the mean of "

@@ -248,7 +248,7 @@ EXERCISE = Exercise(
     ),
     lesson="07_lock_cascades",
     section="What goes forward",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=10,
     difficulty=2,
     note="The biases were not needed: they decide what the constant is, not whether it is one. For "

@@ -255,7 +255,7 @@ EXERCISE = Exercise(
     ),
     lesson="07_lock_cascades",
     section="Origin and symptom",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=10,
     difficulty=3,
     note="paramlock.certificate reads the same numbers along the graph of the layers, where there "

@@ -76,6 +76,10 @@ def challenge(rng: Generator) -> Challenge:
         f"{body}.squash": ["Tanh"],
         head: ["Linear", c, classes],
     }
+    two = {f"{body}.first": ["Linear", 2, 1, False], f"{body}.one.in": ["Linear", 1, 1]}
+    small = {"kind": "small", "silent": f"{inner}.first"}
+    none = {"kind": "none", "silent": f"{body}.third"}
+    now = {"kind": "now", "silent": f"{body}.squash"}
     bare = {**deep, f"{body}.third": ["Linear", b, c, False]}
     square = [f"{body}.{part}" for part in ("one", "two", "three")]
     blocks = {f"{path}.{name}": ["Linear", a, a] for path in square for name in ("in", "out")}
@@ -90,30 +94,26 @@ def challenge(rng: Generator) -> Challenge:
         "a layer in one block of three": of(
             blocks, kind="branch", blocks=square, silent=f"{square[1]}.out"
         ),
-        "a whole block": of(blocks, kind="branch", blocks=square, silent=square[1]),
-        "a frozen layer, a frozen bias": of(
-            deep, [f"{inner}.first", f"{head}.bias"], kind="none", silent=f"{body}.third"
+        "gradients that add up to zero": of(
+            {**two, head: ["Linear", 1, classes]},
+            **{"kind": "branch", "blocks": square[:1], "silent": f"{square[0]}.in", "features": 2},
         ),
-        "parameters that nothing uses": of(spare, kind="none", silent=f"{body}.third"),
+        "a whole block": of(blocks, kind="branch", blocks=square, silent=square[1]),
+        "a frozen layer, a frozen bias": of(deep, [f"{inner}.first", f"{head}.bias"], **none),
+        "parameters that nothing uses": of(spare, **none),
         "gradients of an earlier step": of(
             deep, silent=f"{inner}.second", kind="old", with_gradients=[body, head]
         ),
         "a single class": of({**deep, head: ["Linear", c, 1]}, silent=f"{inner}.second", classes=1),
-        **{
-            f"gradients near {size}": of(
-                deep, silent=f"{inner}.first", kind="small", scaled=[[head, size]]
-            )
-            for size in (1e-20, 1e-30)
-        },
+        "gradients near 1e-20": of(deep, **small, scaled=[[head, 1e-20]]),
+        "gradients near 1e-30": of(deep, **small, scaled=[[head, 1e-30]]),
         "one weight in two places": of(
             {**deep, f"{inner}.second_out": ["Linear", b, b]},
             silent=f"{inner}.second",
             tied=[[f"{inner}.second.weight", f"{inner}.second_out.weight"]],
         ),
-        "BatchNorm after it, in train mode": of(normed, kind="now", silent=f"{body}.squash"),
-        "BatchNorm after it, in eval mode": of(
-            normed, kind="now", silent=f"{body}.squash", in_eval_mode=[f"{body}.norm"]
-        ),
+        "BatchNorm after it, in train mode": of(normed, **now),
+        "BatchNorm after it, in eval mode": of(normed, **now, in_eval_mode=[f"{body}.norm"]),
     }
 
 
@@ -146,7 +146,7 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     model = _model(inputs)
     rng = torch.Generator().manual_seed(inputs["seed"])
     x = torch.randn(inputs["samples"], inputs["features"], generator=rng)
-    x[:, 0] = 0  # zeros in the gradients of weights that learn
+    x[:, 0] = -x[:, 1] if inputs["features"] == 2 else 0  # gradients add up to 0, or hold zeros
     y = torch.arange(inputs["samples"]) % inputs["classes"]
     before, hooks = snapshot(model), _hooks(model)
     returned = texts(candidate(model, inputs["silent"], x, y))

@@ -71,7 +71,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
 
     def case(kind: str, paths: Sequence[Path], silent: Path, **special: Any) -> Inputs:
         layers = {"/".join(path): _layer(rng, 3 if path == (head,) else SIZE) for path in paths}
-        drawn = {"blocks": False, "size": 1.0, "idle": "", "tied": [], **special}
+        drawn = {"blocks": False, "size": 1.0, "idle": "", "opposed": "", "tied": [], **special}
         x, y = rng.normal(size=(7, SIZE)).astype(np.float32), rng.integers(0, 3, 7)
         x[:, 0] = 0  # zeros in the gradient of a kernel that learns
         return {"layers": layers, "silent": list(silent), "kind": kind, "x": x, "y": y, **drawn}
@@ -80,6 +80,7 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "a layer in the middle": case("plain", deep, (body, third)),
         "the first layer": case("plain", deep, (body, first)),
         "the last layer": case("plain", deep, (head,)),
+        "gradients that add up to zero": case("plain", deep, (body, second), opposed=other),
         "a name that another one begins with": case("path", deep, (body, second)),
         "two layers of one name": case("path", turned, (other, first)),
         "two groups with the same names": case("path", twice, (other,)),
@@ -107,8 +108,8 @@ def _tree(inputs: Inputs) -> dict[str, Any]:
     if inputs["tied"]:
         one, other = inputs["tied"]
         layers[other]["kernel"] = layers[one]["kernel"]
-    if inputs["idle"]:
-        layers[inputs["idle"]] = {"kernel": jnp.ones(3)}
+    for name in filter(None, (inputs["idle"], inputs["opposed"])):
+        layers[name] = {"kernel": jnp.ones(2)}
     for path, layer in layers.items():
         *above, name = path.split("/")
         place = tree
@@ -120,7 +121,7 @@ def _tree(inputs: Inputs) -> dict[str, Any]:
 
 def _loss(inputs: Inputs) -> Callable[[Any], jax.Array]:
     """Layers one after another, with tanh between them; as blocks, each pair has a skip."""
-    paths = [path.split("/") for path in inputs["layers"]]
+    paths, opposed = [path.split("/") for path in inputs["layers"]], inputs["opposed"]
 
     def loss(tree: Any) -> jax.Array:
         h = kept = jnp.asarray(inputs["x"])
@@ -134,7 +135,8 @@ def _loss(inputs: Inputs) -> Callable[[Any], jax.Array]:
             else:
                 h = jnp.tanh(z)
         right = jax.nn.log_softmax(z)[jnp.arange(len(z)), jnp.asarray(inputs["y"])]
-        return -inputs["size"] * right.mean()
+        between = tree[opposed]["kernel"] @ jnp.array([1.0, -1.0]) if opposed else 0
+        return -inputs["size"] * right.mean() + between
 
     return loss
 

@@ -320,7 +320,7 @@ EXERCISE = Exercise(
     ),
     lesson="07_lock_cascades",
     section="What stops it",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=20,
     difficulty=4,
     note="Residual networks have these skips from the start: one around each block. A block that "

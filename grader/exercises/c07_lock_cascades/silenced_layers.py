@@ -261,7 +261,7 @@ EXERCISE = Exercise(
     ),
     lesson="07_lock_cascades",
     section="What goes forward",
-    frameworks=("torch",),
+    frameworks=("python",),
     minutes=5,
     difficulty=1,
     note="In torch this is (out == out[0]).all(). A matrix product may round differently from "

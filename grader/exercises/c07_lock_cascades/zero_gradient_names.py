@@ -306,7 +306,7 @@ EXERCISE = Exercise(
     ),
     lesson="07_lock_cascades",
     section="What goes backward",
-    frameworks=("torch", "jax"),
+    frameworks=("python",),
     minutes=20,
     difficulty=4,
     note="A network that is drawn from such a description, with positive weights and in float64, "

@@ -89,7 +89,7 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     given = _given(inputs)
     new = candidate(*given.values(), np.random.default_rng(first))
     if np.shape(new) != given["codes"].shape:
-        return {"kind": inputs["kind"], "returned": plain(new)}
+        return plain(new)
     new = np.array(new)
     again, others = (
         np.asarray(candidate(*_given(inputs).values(), np.random.default_rng(seed)))

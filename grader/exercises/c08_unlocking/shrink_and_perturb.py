@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from grader.instruments.moves import Arrays, end_alike, moved
 from grader.instruments.surgery import PARTS
@@ -53,6 +53,10 @@ def shrink_and_perturb(params, fresh, shrink):
     return jax.tree.map(drawn_back, params, fresh)
 
 
+Tree = Any
+"""A nested dict of arrays."""
+
+
 def challenge(rng: np.random.Generator) -> Challenge:
     body, head = map(str, rng.choice(PARTS, 2, replace=False))
 
@@ -66,15 +70,20 @@ def challenge(rng: np.random.Generator) -> Challenge:
     def case(
         kind: str, shrink: float, dtype: str = "float32", scale: float = 1.0
     ) -> dict[str, Any]:
-        trees: list[dict[str, Any]] = [
+        params, fresh = trees = [
             {body: {"dense": layer(dtype, scale, 3, 5)}, head: layer("float32", scale, 5, 2)}
             for _ in range(2)
         ]
+        params[head]["bias"][0] = 0.0
+        for tree in trees:
+            tree["gain"] = (scale * rng.uniform(1, 2, 1)).astype("float32")
         if kind == "others":
             for tree in trees:
                 tree["step"] = rng.integers(3, 900, 1).astype(np.int32)
+                tree["seen"] = rng.integers(3, 200, 2).astype(np.uint8)
                 tree[body]["kept"] = rng.random((3, 5)) < 0.5
-        return {"kind": kind, "params": trees[0], "fresh": trees[1], "shrink": shrink} | {
+        fresh = dict(reversed(fresh.items()))
+        return {"kind": kind, "params": params, "fresh": fresh, "shrink": shrink} | {
             "scale": scale, "library": "jax"
         }  # fmt: skip
 
@@ -98,18 +107,26 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "NaN among the weights": broken(np.nan),
         "NaN and both infinities": broken(np.nan, np.inf, -np.inf),
         "an infinite weight, nothing is kept": broken(np.inf) | {"shrink": 0.0},
+        "NaN, all is kept": broken(np.nan) | {"shrink": 1.0},
         "a step count and flags": case("others", share()),
+        "a step count and flags, nothing is kept": case("others", 0.0),
         "a layer of float16": case("half", 0.5, "float16"),
     }
 
 
 def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     make = np.array if inputs["library"] == "numpy" else jnp.array
-    trees = [jax.tree.map(make, inputs[name]) for name in ("params", "fresh")]
+
+    def given(tree: Mapping[str, Any]) -> Tree:
+        """The tree in its library, in its order; one number has no dimensions there."""
+        flat = flatten_dict(tree).items()
+        return unflatten_dict({path: make(a[0] if a.shape == (1,) else a) for path, a in flat})
+
+    trees = [given(inputs[name]) for name in ("params", "fresh")]
     before = [_flat(tree) for tree in trees]
     returned = candidate(*trees, inputs["shrink"])
     if not isinstance(returned, Mapping):
-        return {"kind": inputs["kind"], "returned": plain(returned)}
+        return plain(returned)
     after = _flat(returned)
     pairs = zip(before, map(_flat, trees), strict=True)
     return {
@@ -122,7 +139,8 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
 
 
 def _flat(tree: Mapping[str, Any]) -> Arrays:
-    return {name: np.array(leaf) for name, leaf in flatten_dict(tree, sep="/").items()}
+    flat = flatten_dict(tree, sep="/").items()
+    return {name: np.atleast_1d(np.array(leaf)) for name, leaf in flat}
 
 
 def _is_weight(given: Arrays, name: str) -> bool:
@@ -170,10 +188,6 @@ def keeps_dtypes(seen: Evidence, expected: Evidence) -> Finding:
 def leaves_both_trees_alone(seen: Evidence, expected: Evidence) -> Finding:
     """params and fresh are as they were."""
     return not seen["changed"], f"changed: {listed(seen['changed'])}"
-
-
-Tree = Any
-"""A nested dict of arrays."""
 
 
 def drawn(

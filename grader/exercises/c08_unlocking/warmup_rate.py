@@ -186,7 +186,7 @@ EXERCISE = Exercise(
     ),
     lesson="08_unlocking",
     section="Warm-up prevents, it does not open",
-    frameworks=("torch", "jax"),
+    frameworks=("python",),
     minutes=5,
     difficulty=1,
     note="The counts of torch and optax begin at 0 as well, so this is what you hand to either. A "

@@ -61,7 +61,7 @@ def test_cells_are_short_and_prose_goes_with_code(label):
     seen = [lines_seen(cell) for cell in code_cells(notebook)]
     lines = sum(len(cell.source.splitlines()) for cell in code_cells(notebook))
     words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
-    assert statistics.median(seen) <= 6 and max(seen) <= 27
+    assert statistics.median(seen) <= 6 and max(seen) <= 25
     assert (2 if "_deeper" in label else 5) <= words / lines <= 12
 
 
