@@ -82,6 +82,8 @@ def challenge(rng: Generator) -> Challenge:
     now = {"kind": "now", "silent": f"{body}.squash"}
     bare = {**deep, f"{body}.third": ["Linear", b, c, False]}
     square = [f"{body}.{part}" for part in ("one", "two", "three")]
+    around: dict[str, Any] = {"kind": "branch", "blocks": square[:1], "features": 2}
+    around["silent"] = f"{square[0]}.in"
     blocks = {f"{path}.{name}": ["Linear", a, a] for path in square for name in ("in", "out")}
     blocks[head] = ["Linear", a, classes]
     normed = {**deep, f"{body}.norm": ["BatchNorm1d", c]}
@@ -94,10 +96,7 @@ def challenge(rng: Generator) -> Challenge:
         "a layer in one block of three": of(
             blocks, kind="branch", blocks=square, silent=f"{square[1]}.out"
         ),
-        "gradients that add up to zero": of(
-            {**two, head: ["Linear", 1, classes]},
-            **{"kind": "branch", "blocks": square[:1], "silent": f"{square[0]}.in", "features": 2},
-        ),
+        "gradients that add up to zero": of({**two, head: ["Linear", 1, classes]}, **around),
         "a whole block": of(blocks, kind="branch", blocks=square, silent=square[1]),
         "a frozen layer, a frozen bias": of(deep, [f"{inner}.first", f"{head}.bias"], **none),
         "parameters that nothing uses": of(spare, **none),

@@ -70,10 +70,11 @@ def challenge(rng: np.random.Generator) -> Challenge:
     def case(
         kind: str, shrink: float, dtype: str = "float32", scale: float = 1.0
     ) -> dict[str, Any]:
-        params, fresh = trees = [
+        trees: list[dict[str, Any]] = [
             {body: {"dense": layer(dtype, scale, 3, 5)}, head: layer("float32", scale, 5, 2)}
             for _ in range(2)
         ]
+        params, fresh = trees
         params[head]["bias"][0] = 0.0
         for tree in trees:
             tree["gain"] = (scale * rng.uniform(1, 2, 1)).astype("float32")
