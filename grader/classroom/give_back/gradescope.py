@@ -77,11 +77,10 @@ def _without_time(rules: Rules) -> Rules:
 
 
 def _course(root: Path) -> Iterator[Path]:
-    """All that grading needs of the course."""
-    for name in [*WHOLE, *FOLDERS, "README.md"]:
-        found = root / name
-        files = sorted(found.rglob("*")) if found.is_dir() else [found]
-        yield from (file for file in files if file.is_file() and "__pycache__" not in file.parts)
+    """All that grading needs of the course, each file once."""
+    named = [root / name for name in [*WHOLE, *FOLDERS, "README.md"]]
+    found = {file for path in named for file in (path.rglob("*") if path.is_dir() else [path])}
+    yield from (f for f in sorted(found) if f.is_file() and "__pycache__" not in f.parts)
 
 
 def results(letter: Letter, seconds: float) -> dict[str, Any]:

@@ -193,7 +193,7 @@ def test_a_link_where_a_page_is_drafted_or_stands_is_not_written_through(tmp_pat
     folder.mkdir()
     for name in ("ann.html", f".{os.getpid()}.draft", "ann.draft"):
         (folder / name).symlink_to(mine)
-    write(folder / "ann.html", "page")
+    write(folder / "ann.html", b"page")
     page = folder / "ann.html"
     assert mine.read_text() == "mine" and page.read_text() == "page" and not page.is_symlink()
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
