@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from grader.checking import bank
 
     try:
-        with bank.opened(options.exercises):
+        with bank.opened(getattr(options, "exercises", None)):  # not of all commands
             return options.run(options)
     except bank.BadBank as error:
         print(error, file=sys.stderr)

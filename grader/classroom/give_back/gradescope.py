@@ -20,7 +20,6 @@ from grader.classroom.give_back.writing import writing
 from grader.classroom.mark.lab import SOURCES, Lab
 from grader.classroom.points.rules import Rules, number
 from grader.judging.feedback import Feedback
-from grader.press.release import WHOLE
 
 COURSE, SECRET_FILE, RULES_FILE = "course", "grading.secret", "rules.json"
 FOLDERS = ["grader", "labs", "lessons"]
@@ -78,6 +77,8 @@ def _without_time(rules: Rules) -> Rules:
 
 def _course(root: Path) -> Iterator[Path]:
     """All that grading needs of the course, each file once."""
+    from grader.press.release import WHOLE  # reads notebooks, for which other exports need not wait
+
     named = [root / name for name in [*WHOLE, *FOLDERS, "README.md"]]
     found = {file for path in named for file in (path.rglob("*") if path.is_dir() else [path])}
     yield from (f for f in sorted(found) if f.is_file() and "__pycache__" not in f.parts)

@@ -160,7 +160,7 @@ def mean(one: Any, other: Any) -> Any:
         return {key: mean(item, other[key]) for key, item in one.items()}
     if isinstance(one, list):
         return [mean(*pair) for pair in zip(one, other, strict=True)]
-    if isinstance(one, np.ndarray) and one.dtype != bool:
+    if isinstance(one, np.ndarray) and one.dtype != bool and one.shape == other.shape:
         with np.errstate(invalid="ignore"):  # of infinities
             return ((one + other) / 2).astype(one.dtype)
     return (one + other) / 2 if isinstance(one, float) else one

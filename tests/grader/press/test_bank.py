@@ -32,7 +32,7 @@ def own(tmp_path_factory):
 def test_a_bank_obeys_the_laws_and_a_broken_law_is_named(own, capsys):
     assert main(["prove", str(own)]) == 0
     assert f"{NAME}: all laws hold\n1 of 1 exercises" in capsys.readouterr().out
-    module = own / "c09_flocks" / f"{NAME}.py"
+    module = own / "c19_flocks" / f"{NAME}.py"
     whole = module.read_text()
     try:
         lazy = whole.replace('of_kind("empty"), needs=weighs_who_is_there', 'of_kind("empty")')
@@ -65,7 +65,7 @@ def test_what_is_begun_obeys_the_laws_of_form_and_fails_the_rest(tmp_path, capsy
 
 
 def test_a_bank_is_known_to_commands_that_name_it_and_to_no_other(own, capsys, monkeypatch):
-    solution = str(own / "solutions" / "09_flocks.ipynb")
+    solution = str(own / "solutions" / "19_flocks.ipynb")
     assert main(["list", "--json", "--exercises", str(own)]) == 0
     assert NAME in {entry["name"] for entry in json.loads(capsys.readouterr().out)}
     assert main(["check", solution, "--exercises", str(own)]) == 0
@@ -82,13 +82,13 @@ def test_a_bank_is_known_to_commands_that_name_it_and_to_no_other(own, capsys, m
 def test_a_lab_of_ones_own_without_a_lesson_is_graded(own, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "names", lambda: [NAME])
-    text = (own / "solutions" / "09_flocks.ipynb").read_text(encoding="utf-8")
-    stubs = (own / "labs" / "09_flocks.ipynb").read_text(encoding="utf-8")
+    text = (own / "solutions" / "19_flocks.ipynb").read_text(encoding="utf-8")
+    stubs = (own / "labs" / "19_flocks.ipynb").read_text(encoding="utf-8")
     assert "rests on" not in stubs and "NumPy · 6 points" in stubs
     for student, content in {"ada": text, "bo": stubs}.items():
         Path(f"in/{student}").mkdir(parents=True)
         Path(f"in/{student}/lab.ipynb").write_text(content, encoding="utf-8")
-    assert main(["grade", "in", "--lab", "09", "--csv", "all.csv", "--exercises", str(own)]) == 0
+    assert main(["grade", "in", "--lab", "19", "--csv", "all.csv", "--exercises", str(own)]) == 0
     with open("all.csv", encoding="utf-8", newline="") as file:
         assert {row["student"]: row["total"] for row in csv.DictReader(file)} == {
             "ada": "6",
@@ -103,15 +103,15 @@ def test_a_release_holds_a_bank_only_if_it_is_named_and_no_answer_of_it(own, tmp
     assert main(["release", str(tmp_path / "public")]) == 0
     files = {place: files_of(tmp_path / place) for place in ("theirs", "public")}
     assert files["theirs"] - files["public"] == {
-        "grader/exercises/c09_flocks/__init__.py",
-        f"grader/exercises/c09_flocks/{NAME}.py",
-        f"grader/exercises/c09_flocks/evidence/{NAME}.json",
-        f"grader/exercises/c09_flocks/evidence/{NAME}.msgpack",
-        "labs/09_flocks.ipynb",
+        "grader/exercises/c19_flocks/__init__.py",
+        f"grader/exercises/c19_flocks/{NAME}.py",
+        f"grader/exercises/c19_flocks/evidence/{NAME}.json",
+        f"grader/exercises/c19_flocks/evidence/{NAME}.msgpack",
+        "labs/19_flocks.ipynb",
     }
     held = [text_of(tmp_path / "public" / file) for file in files["public"]]
     assert not [text for text in held if NAME in text or "flocks" in text]
-    answer = (own / "c09_flocks" / f"{NAME}.py").read_text()
+    answer = (own / "c19_flocks" / f"{NAME}.py").read_text()
     body = answer.partition("    if len(weights)")[2].partition("def challenge")[0]
     telling = pairs_of_lines(body) | pairs_of_lines(answer.partition("def in_parts")[2])
     words = {pair for pair in telling if not pair[0].startswith('"')}
@@ -126,7 +126,7 @@ def files_of(folder):
 
 def test_the_labs_of_a_bank_stand_beside_those_of_the_course(own):
     with bank.opened(own):
-        assert lab.find("09").names == [NAME]
+        assert lab.find("19").names == [NAME]
         assert lab.find("04").possible > 0
 
 

@@ -163,7 +163,9 @@ def test_the_last_section_has_its_links_too_and_several_stand_in_one_line(tmp_pa
 
 def test_the_heading_says_how_large_and_how_hard_an_exercise_is():
     first = registry.find("are_dead")
-    size = f"PyTorch · {first.points} points · difficulty 1 of 5 · about 5 minutes · rests on ["
+    size = (
+        f"plain Python · {first.points} points · difficulty 1 of 5 · about 5 minutes · rests on ["
+    )
     title, line = building.heading(first, 1).split("\n\n")
     assert title == "### 1. Say of each ReLU unit whether it is dead on these samples"
     assert line.startswith(size) and line.endswith("stuck? `hint(are_dead)`")

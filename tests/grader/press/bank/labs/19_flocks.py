@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Lab 09: Flocks
+# # Lab 19: Flocks
 #
 # You weigh sheep. There is no lesson to read first.
 
