@@ -60,6 +60,7 @@ def transfer_profile(
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is {type(model).__name__}: pass the pretrained torch network")
     check_model(model)
+    _refuse_whole_numbers(model)
     known = dict(model.named_modules())
     layers = [layers] if isinstance(layers, str) else layers
     unknown = [path for path in layers if path not in known]
@@ -78,6 +79,16 @@ def transfer_profile(
             raise ValueError("score returned None: return what it measured, say an accuracy")
         scores[path] = float(value)
     return scores
+
+
+def _refuse_whole_numbers(model: nn.Module) -> None:
+    """Raise `ValueError` for parameters that cannot be drawn anew."""
+    for name, parameter in model.named_parameters():
+        if not (parameter.is_floating_point() or parameter.is_complex()):
+            raise ValueError(
+                f"parameter {name!r} is of type {parameter.dtype}, which cannot be trained anew: "
+                "take the model before it is quantised"
+            )
 
 
 def _start(network: nn.Module, layers: Sequence[str], depth: int, fresh: bool) -> None:
