@@ -1,5 +1,6 @@
 """What a part of a torch model computes and collects after train() and eval() were called.
 
+All in double precision: behind a BatchNorm of few samples the rounding of float32 grows large.
 What counts is what the model does in its next step, not where it keeps its modes. Dropout drops
 everything here, so that it needs no chance.
 """
@@ -36,7 +37,7 @@ def part_case(rng: Generator, body: str, inner: str, head: str, **own: Any) -> d
 
 def next_step(candidate: Candidate, inputs: Inputs) -> Evidence:
     """Let the candidate see to the part, make the calls, and run a forward and a backward pass."""
-    model, path = built(inputs), inputs["path"]
+    model, path = built(inputs).double(), inputs["path"]
     objects, before = dict(model.named_parameters()), _numbers(model)
     candidate(model, path)
     named = model.named_parameters()
@@ -46,7 +47,8 @@ def next_step(candidate: Candidate, inputs: Inputs) -> Evidence:
     for call in inputs["calls"]:
         above, _, method = call.rpartition(".")
         getattr(model.get_submodule(above), method)()
-    output = _run(model, path, torch.tensor(inputs["x"]), torch.tensor(inputs["y"]))
+    x, y = (torch.tensor(inputs[name], dtype=torch.float64) for name in ("x", "y"))
+    output = _run(model, path, x, y)
     buffers = {name: value for name, value in _numbers(model).items() if name not in objects}
     return {
         "output": output,
@@ -75,7 +77,7 @@ def _gradient(parameter: nn.Parameter) -> Tensor:
     """Without rounding: a bias whose shift a BatchNorm takes off again has a gradient of zero."""
     if parameter.grad is None:
         return torch.zeros(1)
-    return torch.where(parameter.grad.abs() < 1e-4, 0.0, parameter.grad)
+    return torch.where(parameter.grad.abs() < 1e-9, 0.0, parameter.grad)
 
 
 def _lies(name: str, path: str) -> bool:
