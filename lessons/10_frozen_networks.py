@@ -737,6 +737,7 @@ def with_few(make, lr):
     well = accuracy(model)
     return well, accuracy(model, train_x[few], train_y[few]) - well
 
+
 # %%
 def means(run, draws):
     return {n: np.mean([run(make, 0.02) for _ in range(draws)], 0) for n, make in arms.items()}

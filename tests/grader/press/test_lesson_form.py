@@ -141,9 +141,24 @@ def bound_in(cells):
 
 def names(source):
     """The names that a cell binds, and those that it has from elsewhere, its functions included."""
-    table = symtable.symtable(source, "cell", "exec")
+    tree = ast.fix_missing_locations(AsGenerators().visit(ast.parse(source)))
+    table = symtable.symtable(ast.unparse(tree), "cell", "exec")
     bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
     return bound, {name for scope in scopes(table) for name in read_in(scope)} - bound
+
+
+class AsGenerators(ast.NodeTransformer):
+    """Comprehensions as generators. From Python 3.12 on only these have names of their own."""
+
+    def visit_ListComp(self, node):
+        self.generic_visit(node)
+        return ast.GeneratorExp(node.elt, node.generators)
+
+    visit_SetComp = visit_ListComp
+
+    def visit_DictComp(self, node):
+        self.generic_visit(node)
+        return ast.GeneratorExp(ast.Tuple([node.key, node.value], ast.Load()), node.generators)
 
 
 def scopes(table):
