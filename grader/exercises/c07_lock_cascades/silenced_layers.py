@@ -54,8 +54,8 @@ def challenge(rng: np.random.Generator) -> Challenge:
         "zeros and other numbers": case("plain", samples, "zzccevvddptu"),
         "a unit that differs on one sample": case("seldom", samples, "cczvvoooo"),
         "one sample of three hundred differs": case("seldom", 300, "czooo"),
-        "numbers near 1e-20": case("small", samples, "ccvvdptou", 1e-20),
-        "numbers near 1e25": case("small", samples, "ccvvdptou", 1e25),
+        "numbers near 1e-20": case("small", samples, "ccvvdptou", 2.0**-66),
+        "numbers near 1e25": case("small", samples, "ccvvdptou", 2.0**83),
         "numbers that differ by little": case("small", samples, "ccvnnn"),
         "one sample": case("one", 1, "zzccce"),
     }
