@@ -50,8 +50,8 @@ def challenge(rng: np.random.Generator) -> Challenge:
     samples = int(rng.integers(7, 12))
     return {
         "some layers give zeros": sign(case("plain", samples, "zzvvddu")),
-        "some layers give the same numbers, not zero": case("plain", samples, "cccvvdptu"),
-        "zeros and other numbers": case("plain", samples, "zzccevvddptu"),
+        "some layers give the same numbers, not zero": case("plain", samples, "cccvvdptub"),
+        "zeros and other numbers": case("plain", samples, "zzccevvddptub"),
         "a unit that differs on one sample": case("seldom", samples, "cczvvoooo"),
         "one sample of three hundred differs": case("seldom", 300, "czooo"),
         "numbers near 1e-20": case("small", samples, "ccvvdptou", 2.0**-66),
@@ -89,6 +89,13 @@ def _traded(rng: np.random.Generator, samples: int, units: int) -> np.ndarray:
     return values
 
 
+def _balanced(rng: np.random.Generator, samples: int, units: int) -> np.ndarray:
+    """What one sample gains another one loses, so that all numbers of the layer add up alike."""
+    values = _constant(rng, samples, units)
+    values[[1, 2], -1] += [0.5, -0.5]
+    return values
+
+
 def _constant(rng: np.random.Generator, samples: int, units: int) -> np.ndarray:
     values = np.repeat(_eighths(rng, 1, units), samples, axis=0)
     values[:, 0] += 10
@@ -117,6 +124,7 @@ MAKERS: dict[str, Part] = {
     "d": _partly_dead,
     "p": _permuted,
     "t": _traded,
+    "b": _balanced,
     "o": _once,
     "u": lambda rng, samples, units: np.arange(samples)[:, None] // 2 + np.repeat(0.125, units),
     "n": lambda rng, samples, units: 1 + 1e-12 * _varying(rng, samples, units),
