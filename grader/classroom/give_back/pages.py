@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from grader.classroom.collect.entries import NEVER
+from grader.classroom.give_back.framing import framed
 from grader.classroom.give_back.letters import Letter, Part
 from grader.classroom.give_back.writing import write
 from grader.classroom.mark.errors import BatchError
@@ -24,30 +25,13 @@ MADE = re.compile(r"-[0-9a-f]{16}$")
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com.|lpt.)(?:\..*)?")
 """What Windows takes for a device, whatever it ends with."""
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-body {{ background: Canvas; color: CanvasText; font: 1rem/1.5 system-ui, sans-serif }}
-body {{ max-width: 48rem; margin: auto; padding: 1rem }}
-table {{ border-collapse: collapse }}
-th, td {{ text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #8888 }}
-td:last-child {{ text-align: right; font-variant-numeric: tabular-nums }}
-caption {{ text-align: left; font-weight: bold }}
-code, pre {{ overflow-wrap: anywhere; white-space: pre-wrap }}
-h2 {{ font-size: 1.15rem; margin: 2rem 0 .3rem }}
-</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
+STYLE = """\
+body { max-width: 48rem }
+th, td { text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #8888 }
+td:last-child { text-align: right; font-variant-numeric: tabular-nums }
+caption { text-align: left; font-weight: bold }
+code, pre { overflow-wrap: anywhere; white-space: pre-wrap }
+h2 { font-size: 1.15rem; margin: 2rem 0 .3rem }
 """
 
 
@@ -92,7 +76,7 @@ def as_json(letter: Letter) -> str:
 
 def as_page(letter: Letter) -> str:
     body = "\n".join(_body(letter))
-    return PAGE.format(title=escape(f"{letter.lab}: {letter.student}"), body=body)
+    return framed(f"{letter.lab}: {letter.student}", body, STYLE)
 
 
 def _body(letter: Letter) -> Iterator[str]:

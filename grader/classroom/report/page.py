@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from statistics import median, quantiles
 
+from grader.classroom.give_back.framing import framed
 from grader.classroom.give_back.overview import VERDICTS
 from grader.classroom.mark.lab import Lab
 from grader.classroom.points.rules import number
@@ -15,50 +16,34 @@ from grader.classroom.report.measured import Held, Item, Pair, Result
 LISTED = 12  # beliefs, and pairs of them
 LITTLE = 0.1  # a discrimination below it is pointed at
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-:root {{ --accent: #1f5fa8; --track: #8883; --line: #8888 }}
-@media (prefers-color-scheme: dark) {{ :root {{ --accent: #7db3ee }} }}
-body {{ background: Canvas; color: CanvasText; font: 1rem/1.5 system-ui, sans-serif }}
-body {{ max-width: 66rem; margin: auto; padding: 1rem }}
-h1 {{ font-size: 1.6rem; margin-bottom: 0 }}
-h2 {{ font-size: 1.2rem; margin: 2.2rem 0 .4rem }}
-p, li {{ max-width: 46rem }}
-table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line) }}
-th, td {{ vertical-align: top; font-weight: normal }}
-thead th {{ font-weight: bold }}
-td {{ font-variant-numeric: tabular-nums }}
-dl {{ display: flex; flex-wrap: wrap; gap: .2rem 2.5rem; margin: .8rem 0 }}
-dd {{ margin: 0; font-size: 1.5rem }}
-svg {{ width: 100%; max-width: 46rem; height: auto }}
-svg rect {{ fill: var(--accent) }}
-svg text {{ fill: CanvasText; font-size: 14px }}
-svg .axis {{ stroke: var(--line) }}
-.bar {{ display: inline-block; width: 6rem; height: .8rem; margin-right: .5rem }}
-.bar {{ background: var(--track); vertical-align: middle }}
-.bar span {{ display: block; height: 100%; background: var(--accent) }}
-.middle {{ background: var(--track) linear-gradient(var(--line), var(--line)) 50% / 2px no-repeat }}
-.stack {{ display: flex; min-width: 11rem }}
-.stack span, .key span {{ color: #fff; text-align: center; min-width: 1.6rem }}
-.key span {{ padding: 0 .6rem; margin-right: .5rem; display: inline-block }}
-.met {{ background: #17694c }} .not-met {{ background: #a34812 }}
-.raised {{ background: #6b4aa0 }} .not-attempted {{ background: #57626d }}
-.wide {{ overflow-x: auto }}
-</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
+STYLE = """\
+:root { --accent: #1f5fa8; --track: #8883; --line: #8888 }
+@media (prefers-color-scheme: dark) { :root { --accent: #7db3ee } }
+body { max-width: 66rem }
+h1 { font-size: 1.6rem; margin-bottom: 0 }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .4rem }
+p, li { max-width: 46rem }
+table { width: 100% }
+th, td { text-align: left; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line) }
+th, td { vertical-align: top; font-weight: normal }
+thead th { font-weight: bold }
+td { font-variant-numeric: tabular-nums }
+dl { display: flex; flex-wrap: wrap; gap: .2rem 2.5rem; margin: .8rem 0 }
+dd { margin: 0; font-size: 1.5rem }
+svg { width: 100%; max-width: 46rem; height: auto }
+svg rect { fill: var(--accent) }
+svg text { fill: CanvasText; font-size: 14px }
+svg .axis { stroke: var(--line) }
+.bar { display: inline-block; width: 6rem; height: .8rem; margin-right: .5rem }
+.bar { background: var(--track); vertical-align: middle }
+.bar span { display: block; height: 100%; background: var(--accent) }
+.middle { background: var(--track) linear-gradient(var(--line), var(--line)) 50% / 2px no-repeat }
+.stack { display: flex; min-width: 11rem }
+.stack span, .key span { color: #fff; text-align: center; min-width: 1.6rem }
+.key span { padding: 0 .6rem; margin-right: .5rem; display: inline-block }
+.met { background: #17694c } .not-met { background: #a34812 }
+.raised { background: #6b4aa0 } .not-attempted { background: #57626d }
+.wide { overflow-x: auto }
 """
 
 
@@ -75,7 +60,7 @@ def as_page(lab: Lab, students: Sequence[Result], older: int) -> str:
         *_teach_again(held, lab),
         *_help(measured.needing_help(students)),
     ]
-    return PAGE.format(title=escape(f"Report on lab {lab.name}"), body="\n".join(body))
+    return framed(f"Report on lab {lab.name}", "\n".join(body), STYLE)
 
 
 def _shares(students: Sequence[Result]) -> list[float]:
