@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from grader.instruments import optimizer_groups
 from grader.instruments.refusals import refusal, refused
 from grader.instruments.snapshots import changed, snapshot
 from grader.instruments.torch_cases import built, case
@@ -105,31 +106,18 @@ def observe(candidate: Candidate, inputs: Inputs) -> Evidence:
     if inputs["kind"] == "refused":
         ending = refusal(candidate, *given, returned=lambda groups: "groups")
         return {"kind": "refused", "ending": ending}
-    groups = candidate(*given)
-    if not isinstance(groups, list | tuple) or not all(isinstance(g, Mapping) for g in groups):
-        return None if groups is None else f"<{type(groups).__name__}>"
-    rates = [(p, float(group["lr"])) for group in groups for p in _tensors(group["params"])]
-    named = dict(model.named_parameters())
-    found = {name: [rate for p, rate in rates if p is own] for name, own in named.items()}
+    returned = candidate(*given)
+    groups = optimizer_groups.read(returned)
+    if groups is None:
+        return None if returned is None else f"<{type(returned).__name__}>"
+    rates = optimizer_groups.setting(model, groups, "lr", inputs["base_rate"])
     return {
         "kind": inputs["kind"],
-        "times": {name: len(own) for name, own in found.items()},
-        "powers": {n: _power(own, inputs["base_rate"]) for n, own in found.items()},
-        "strangers": sum(all(p is not own for own in named.values()) for p, _ in rates),
+        "times": optimizer_groups.times(model, groups),
+        "powers": {n: float(np.log10(r)) if r > 0 else np.nan for n, r in rates.items()},
+        "strangers": optimizer_groups.strangers(model, groups),
         "changed": changed(before, model),
     }
-
-
-def _tensors(params: Any) -> Sequence[Tensor]:
-    """The tensors of a group as a torch optimizer takes them: one, some, or some with names."""
-    if isinstance(params, Tensor):
-        return [params]
-    return [p[1] if isinstance(p, tuple) else p for p in params]
-
-
-def _power(rates: Sequence[float], base_rate: float) -> float:
-    """The decimal logarithm of the first rate over the base; NaN where there is none."""
-    return float(np.log10(rates[0] / base_rate)) if rates and rates[0] > 0 else np.nan
 
 
 def _not_refused(expected: Evidence) -> bool:
