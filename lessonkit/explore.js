@@ -46,10 +46,12 @@ function makeControl(control, changed) {
   return { row, input, set };
 }
 
-// Asks the kernel, one request at a time: while it works only the newest setting waits.
+// Asks the kernel, one request at a time: while it works only the newest setting waits. An answer
+// may be lost, so after a while it asks once more; a late one is shown all the same.
 function makeAsker(model, inputs, show, tell) {
   let waiting = false;
   let stale = false;
+  let repeated = false;
   let timer = null;
   const ask = () => {
     if (waiting) {
@@ -58,7 +60,7 @@ function makeAsker(model, inputs, show, tell) {
     }
     waiting = true;
     stale = false;
-    timer = setTimeout(tell, SLOW, `No answer yet. If no cell is running: ${model.get("again")}`);
+    timer = setTimeout(giveUp, SLOW);
     try {
       model.send({ steps: Object.fromEntries(inputs().map((i) => [i.name, Number(i.value)])) });
     } catch {
@@ -66,9 +68,15 @@ function makeAsker(model, inputs, show, tell) {
       lose(model);
     }
   };
+  const giveUp = () => {
+    waiting = false;
+    tell(`No answer yet. If no cell is running: ${model.get("again")}`);
+    if (stale || !repeated) ask();
+    repeated = true;
+  };
   const answered = () => {
     clearTimeout(timer);
-    waiting = false;
+    waiting = repeated = false;
     show();
     if (stale) ask();
   };
