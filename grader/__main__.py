@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from grader.checking import bank
 
     try:
-        with bank.opened(getattr(options, "exercises", None)):  # not of all commands
+        with bank.opened(options.exercises):
             return options.run(options)
     except bank.BadBank as error:
         print(error, file=sys.stderr)
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grader", description="Exercises, checked.")
+    parser.set_defaults(exercises=None)  # of commands that know no bank
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     listing = commands.add_parser("list", help="list the exercises")

@@ -876,7 +876,7 @@ figure, axes = figures.chart("Two sources, one task", "open from here up", "accu
 where = ["fc", "layer4", "layer3", "all"]
 axes.plot(where, [0.4, 0.8, 0.85, 0.86], label="A", **ARMS[0])
 axes.plot(where, [0.8, 0.7, 0.6, 0.5], label="B", **ARMS[1])
-axes.legend(loc="lower right")
+axes.legend(loc="lower center")
 figures.show(figure, "Accuracy by depth: A rises from 0.4 to 0.86, B falls from 0.8 to 0.5.")
 selfcheck.choice(
     "figure",

@@ -85,7 +85,7 @@ _ROWS = (
     Kind(
         "rounding", *look("rounding"),
         "the update is smaller than the resolution in which the weights are stored",
-        "steps too small for weights in bfloat16 or float16",
+        "steps too small for the precision of the weights, as a rule bfloat16 or float16",
         "share of weights whose bits a step leaves as they were, though their gradient is not zero",
         "not at this rate and precision",
         "keep a float32 master copy of the weights, or use stochastic rounding or a higher rate",
@@ -164,7 +164,7 @@ _ROWS = (
         "all weights of the layer are zero, so nothing passes it in either direction",
         "zeros at the start on both sides of a product",
         "norm of the weights",
-        "yes, where the weights are trainable and their gradient is not zero",
+        "no, for no gradient reaches it; zeros that one reaches open by themselves: no lock",
         "initialise the weights; in a low-rank adapter, never both factors at zero",
     ),
     Kind(

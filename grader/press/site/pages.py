@@ -23,7 +23,21 @@ FIGURE_OF = "lessons/02_dead_relu"
 """The lesson whose first sequence of drawings moves on the first page."""
 
 SEQUENCE = re.compile(r'<figure style="margin:0">.*?</figure>', re.DOTALL)
-DOCS = {"docs/certificate": "Look up", "docs/grading": "Teach", "CHANGELOG": "About"}
+DOCS = {
+    "docs/claims": "Look up",
+    "docs/recipes": "Use the library",
+    "docs/practice": "Use the library",
+    "docs/reference/paramlock": "Use the library",
+    "docs/reference/torch": "Use the library",
+    "docs/reference/flax": "Use the library",
+    "docs/reference/mixing": "Use the library",
+    "docs/reference/loggers": "Use the library",
+    "docs/reference/command": "Use the library",
+    "docs/certificate": "Use the library",
+    "docs/term": "Teach",
+    "docs/grading": "Teach",
+    "CHANGELOG": "About",
+}
 """{page in Markdown, without its ending: the group it stands in}."""
 
 

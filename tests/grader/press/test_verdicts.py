@@ -39,9 +39,6 @@ def test_the_page_says_what_the_lessons_say():
     assert verdicts.differences(ROOT) == []
     page = verdicts.page(ROOT)
     assert page.count("\n## ") == len(LESSONS)
-    for lesson in LESSONS:
-        rows = verdicts.judged(lesson).splitlines()[2:]
-        assert all(row.rpartition(" | ")[0] in page or "][" in row for row in rows)
 
 
 LESSON = """# %% [markdown]
