@@ -66,11 +66,11 @@ class Audit:
 
     def __str__(self) -> str:
         lines = [_verdict(len(self.undeclared), len(self.declared))]
-        lines += [f"- {report.title(k)}: {k.evidence}" for k in self.undeclared[:SHOWN]]
+        lines += [f"- {k.title}: {k.evidence}" for k in self.undeclared[:SHOWN]]
         if len(self.undeclared) > SHOWN:
             lines.append(f"- and {len(self.undeclared) - SHOWN} more")
         if self.declared:
-            lines.append("Declared: " + _some([report.title(lock) for lock in self.declared]))
+            lines.append("Declared: " + _some([lock.title for lock in self.declared]))
         if self.unmet:
             lines.append("Declared, but not there: " + ", ".join(self.unmet))
         return "\n".join(lines)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from paramlock.certifying.certificate import Certificate
 from paramlock.certifying.locks import Lock
-from paramlock.certifying.records import place_name
 from paramlock.unlocking.remedies import Remedies, remedies
 
 STYLE = """
@@ -41,8 +40,3 @@ def body(verdict: str, undeclared: Sequence[Lock], certificate: Certificate) -> 
         f"{certificate.plot()._repr_html_()}\n<h2>Certificate</h2>\n"
         f"{certificate._repr_html_()}\n{opened}\n"
     )
-
-
-def title(lock: Lock) -> str:
-    """Kind and place in words."""
-    return f"{lock.kind} at {place_name(lock.place)}"

@@ -221,10 +221,10 @@ class Comparison:
         return [(old, new) for old, new in pairs if new is not None]
 
     def __str__(self) -> str:
-        lines = [f"- opened: {_title(lock)}" for lock in self.opened]
-        lines += [f"- new: {_title(lock)} ({lock.evidence})" for lock in self.closed]
+        lines = [f"- opened: {lock.title}" for lock in self.opened]
+        lines += [f"- new: {lock.title} ({lock.evidence})" for lock in self.closed]
         lines += [
-            f"- still: {_title(old)}, from {old.value:.3g} to {new.value:.3g}"
+            f"- still: {old.title}, from {old.value:.3g} to {new.value:.3g}"
             for old, new in self.kept
         ]
         return "\n".join(lines or ["No locks before or after."])
@@ -273,10 +273,6 @@ def origin_of(certificate: Certificate, layer: str) -> str:
     return next(affected, "")
 
 
-def _title(lock: Lock) -> str:
-    return f"{lock.kind} at {place_name(lock.place)}"
-
-
 def _summary(certificate: Certificate) -> str:
     measured = certificate.measurement
     count = len(certificate.locks)
@@ -319,7 +315,7 @@ def _apart(locks: list[Lock]) -> tuple[list[str], list[Lock]]:
 
 
 def _lock_text(lock: Lock) -> str:
-    head = f"- {_title(lock)}: {lock.evidence}"
+    head = f"- {lock.title}: {lock.evidence}"
     rest = [
         f"cause: {lock.cause}",
         *_consequences(lock),
@@ -337,7 +333,7 @@ def _lock_html(lock: Lock) -> str:
     details = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     return (
         f'<details style="border-left:6px solid {colour};padding-left:8px;margin:4px 0">'
-        f"<summary><b>{html.escape(_title(lock))}</b>: {html.escape(lock.evidence)}</summary>"
+        f"<summary><b>{html.escape(lock.title)}</b>: {html.escape(lock.evidence)}</summary>"
         f"<ul>{details}</ul></details>"
     )
 

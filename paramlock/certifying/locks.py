@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from paramlock.certifying.records import INPUT, Pseudo
+from paramlock.certifying.records import INPUT, Pseudo, place_name
 from paramlock.pictures.palette import look
 
 
@@ -247,6 +247,11 @@ class Lock:
     backward: tuple[str, ...] = ()
     forward: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Kind and place in words, such as "dead at layers.1"."""
+        return f"{self.kind} at {place_name(self.place)}"
 
     @property
     def key(self) -> str:

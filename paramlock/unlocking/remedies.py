@@ -19,7 +19,7 @@ from typing import Any
 
 from paramlock.certifying.certificate import Certificate
 from paramlock.certifying.locks import Lock
-from paramlock.certifying.records import Measurement, place_name
+from paramlock.certifying.records import Measurement
 from paramlock.models.numbers import plain
 from paramlock.pictures import tables
 from paramlock.unlocking.keys import KEYS, parameters_of
@@ -142,15 +142,12 @@ class Remedy:
         more = {"key": self.key, "functions": self.functions, "curative": self.curative}
         return dict(plain({**asdict(self), **more, "lock": self.lock.to_dict()}))
 
-    def _title(self) -> str:
-        return f"{self.lock.kind} at {place_name(self.lock.place)}"
-
     def __str__(self) -> str:
-        return "\n    ".join([f"- {self._title()}", *(f"{h}: {text}" for h, text in self.rows())])
+        return "\n    ".join([f"- {self.lock.title}", *(f"{h}: {text}" for h, text in self.rows())])
 
     def _repr_html_(self) -> str:
         rows = [("", "what"), *self.rows()]
-        return tables.html(rows, caption=f"<b>{html.escape(self._title())}</b>", left=True)
+        return tables.html(rows, caption=f"<b>{html.escape(self.lock.title)}</b>", left=True)
 
 
 class Remedies(tuple[Remedy, ...]):
