@@ -367,9 +367,9 @@ claims.band("identity: what a learned readout wins", gaps["identity"] - shrunk, 
 # mixes none. With mixing, a later bend depends on many pixels. A learned readout mixes by itself,
 # and makes a fair classifier even of the identity. So mixes are compared with the fixed one.
 #
-# The three transforms are level. Over ten seeds a random rotation was between a point ahead of their
-# mean and four behind, and equal runs differ by as much. So a *prior* of cosines for images is
-# hardly to be seen, at this size.
+# The three transforms are level. Over ten seeds a random rotation was between a point ahead of
+# their mean and four behind, and equal runs differ by as much. So a *prior* of cosines for images
+# is hardly to be seen, at this size.
 #
 # ## Activations that learn
 #
@@ -597,10 +597,10 @@ assert torch.allclose(pair, straight(train_x[:1] + train_x[1:2]), atol=1e-5)
 # %% [markdown]
 # **Why.** The rate matters most. "A lower one, they are sensitive" turns the bends nearly off: at
 # 0.001, in 80 steps, Adam moves a slope by 0.08 at most. So few numbers must go far. A decay of 1
-# costs points, in ten seeds 2 to 23 of them, for it pulls slopes to zero while they learn; the usual
-# 0.01 does nothing that we can see, and neither does clipping. No norm costs up to four points, and
-# BatchNorm up to two, hardly more than equal runs differ. What *they* do in deep stacks was not
-# tested.
+# costs points, in ten seeds 2 to 23 of them, for it pulls slopes to zero while they learn; the
+# usual 0.01 does nothing that we can see, and neither does clipping. No norm costs up to four
+# points, and BatchNorm up to two, hardly more than equal runs differ. What *they* do in deep stacks
+# was not tested.
 #
 # "Start at the identity" is unclear, by the way: $a = 1, b = 0$ is a ReLU, and only $a = b = 1$ is
 # the identity. Then, without a norm, the whole stack is *one linear map* at the start.
@@ -690,9 +690,10 @@ with torch.device("meta"):  # draws no random numbers
 
 # %% [markdown]
 # **Why.** With some 2,300 numbers the blocks are ahead of 8 hidden units, over ten seeds by two to
-# seven points, and of logistic regression by up to three. A dense network squeezes 256 pixels through 8 units; the
-# blocks keep 256 channels at every depth. Adapters of rank 8, six times as many numbers, add up to
-# some three points, and in some runs none; a dense network of 512 units is ahead by two to four.
+# seven points, and of logistic regression by up to three. A dense network squeezes 256 pixels
+# through 8 units; the blocks keep 256 channels at every depth. Adapters of rank 8, six times as
+# many numbers, add up to some three points, and in some runs none; a dense network of 512 units is
+# ahead by two to four.
 #
 # BatchNorm alone is the same idea with random mixing. It beats as many random weights, as Frankle
 # and others found in residual networks, and stays far behind fixed transforms. The head may be
