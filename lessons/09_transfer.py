@@ -691,10 +691,10 @@ assert torch.allclose(undone(1 - test_x), upright(test_x), atol=1e-3)
 # **Why.** Turned digits and scattered pixels: `layer 1` is best, some 20 and 40 to 57 points ahead
 # of `layer 4`, as Lee and others say. Permuted labels: `layer 4`, and `layer 3` does as well.
 # Inverse print changes the input if anything does, and `layer 1` is the *worst* place. Not since it
-# could not: $W \to -W$ and $b \to b + W\mathbf 1$ undo the change exactly, since $-W(\mathbf 1 - x)
-# + b + W\mathbf 1 = Wx + b$. But that is a way of twice the norm of $W$, in 150 steps at a rate of
-# 0.003 (the likely cause; not tested apart). So: open the layer that can undo the shift *within the
-# steps you take*.
+# could not: $W \to -W$ and $b \to b + W\mathbf 1$ undo the change exactly, since
+# $-W(\mathbf 1 - x) + b + W\mathbf 1 = Wx + b$. But that is a way of twice the norm of $W$, in 150
+# steps at a rate of 0.003 (the likely cause; not tested apart). So: open the layer that can undo
+# the shift *within the steps you take*.
 #
 # ## Cached features
 #
