@@ -6,6 +6,7 @@ was kept for the learner. It stands at the root, since only there a plugin may b
 """
 
 import atexit
+import ctypes
 import gc
 import os
 import re
@@ -47,6 +48,21 @@ LONG = {
     ],
     "notebooks": ["tests/grader/press/test_levels.py"],
     "set-up": ["tests/test_bootstrap.py"],
+    "editions, commands, records of bands": [
+        "tests/grader/press/test_bands.py",
+        "tests/grader/press/test_bank.py",
+        "tests/grader/press/test_release.py",
+        "tests/grader/test_commands.py",
+        "tests/lessonkit/test_seeding.py",
+    ],
+    "types, and one framework alone": [
+        "tests/paramlock/fisher/test_fisher.py::test_each_framework",
+        "tests/paramlock/mixing/test_mixing.py::test_each_framework",
+        "tests/paramlock/test_face.py::test_a_users_code",
+        "tests/paramlock/test_face.py::test_one_framework",
+        "tests/paramlock/test_face.py::test_only_what_is_used",
+        "tests/test_style.py::test_style[types]",
+    ],
     "batches, gradebooks and clusters": ["tests/grader/classroom"],
     "the sandbox and mangled notebooks": ["tests/grader/sandbox", "tests/grader/harvesting"],
     "what wrong answers and right ones do": [
@@ -55,10 +71,12 @@ LONG = {
             "a_diagnosis_is_true",
             "a_forged_reply",
             "book_is_up_to_date",
+            "evidence_is_deterministic",
             "evidence_replayed",
             "feedback_ends_with_a_question",
             "mutants_of_the_reference",
             "no_claim_is_earned",
+            "no_two_specimens",
             "right_answers_in_other_styles",
             "specimens_are_rejected",
         )
@@ -115,9 +133,17 @@ def pytest_runtest_teardown(item, nextitem):
     ends = nextitem is None or group_of(item.nodeid) != group_of(nextitem.nodeid)
     if ends:
         shutil.rmtree(os.environ["COURSE_STATE"], ignore_errors=True)
-    if ends and "jax" in sys.modules:
+    if ends:
+        let_go()
+
+
+def let_go():
+    """Give back what a group needed; glibc would keep it for the next one, which has its own."""
+    if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
-        gc.collect()
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def pytest_report_header(config):
